@@ -1,0 +1,29 @@
+//! The parts of tintype that know images, numbers and packages, and nothing of servers or engines.
+//!
+//! * [`image`] turns encoded bytes into RGB pixels, within limits;
+//! * [`PreprocessSpec`] says what happens to the pixels, [`Plan`] is that spec validated and ready to run;
+//! * [`PostprocessSpec`] and [`postprocess`] turn a row of model output into ranked [`Prediction`]s;
+//! * [`ImageClassifier`] ties the three to one model: evaluation, server, batch and `predict` all call it;
+//! * [`package`] reads and writes model directories and `.mar` archives.
+//!
+//! Running a model is the business of `tintype-engine`; scheduling is `tintype-runtime`'s.
+
+mod classifier;
+mod error;
+pub mod image;
+pub mod package;
+mod plan;
+pub mod postprocess;
+mod spec;
+mod tensor;
+
+pub use classifier::ImageClassifier;
+pub use error::{Error, ErrorKind, Result};
+pub use package::{ModelSource, Package};
+pub use plan::{Plan, Scratch};
+pub use postprocess::Prediction;
+pub use spec::{
+    Activation, Channels, Exif, Filter, Layout, ModelSpec, Pad, PixelType, PostprocessSpec, PreprocessSpec,
+    Resize, Task,
+};
+pub use tensor::{DType, Element, Tensor, TensorData, TensorSpec};

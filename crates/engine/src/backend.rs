@@ -1,0 +1,55 @@
+//! What an inference engine is to the rest of tintype.
+
+use tintype_core::{ModelSource, Result, Tensor, TensorSpec};
+
+/// An engine that loads models.
+pub trait Backend: Send + Sync {
+    /// The engine's name and version, e.g. `onnxruntime 1.31.1`.
+    fn name(&self) -> &str;
+
+    /// Loads a model into a session of its own.
+    ///
+    /// # Errors
+    /// `InvalidModel` when the model cannot be read or has an unsupported operator, `NotFound` when its file is
+    /// missing, `MissingRuntime` when the engine's library is.
+    fn load(&self, model: &ModelSource, options: &SessionOptions) -> Result<Box<dyn Session>>;
+}
+
+/// A loaded model. One thread runs it at a time.
+pub trait Session: Send {
+    /// The inputs, in the order of [`Session::run`]'s arguments.
+    fn inputs(&self) -> &[TensorSpec];
+
+    /// The outputs, in the order of [`Session::run`]'s results.
+    fn outputs(&self) -> &[TensorSpec];
+
+    /// Computes all outputs.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the number, a dtype or a shape of `inputs` does not fit; `Engine` when the engine fails.
+    fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>>;
+
+    /// Runs once on zeros of each size in `batches`, so that the first request does not pay for allocation.
+    ///
+    /// # Errors
+    /// As [`Session::run`]; `Unsupported` when an axis other than the first is dynamic.
+    fn warm_up(&mut self, batches: &[usize]) -> Result<()>;
+}
+
+/// How a session computes.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Threads that compute one operator; 1 for serving (several sessions use the cores better), all for training.
+    pub intra_threads: usize,
+    /// Whether idle threads of the pool spin: faster steps for the one busy session of a training, wasted otherwise.
+    pub spinning: bool,
+    /// Whether `tintype`-domain operators (see [`crate::ort`]) may occur in the model.
+    pub custom_operators: bool,
+}
+
+impl Default for SessionOptions {
+    /// One thread, no spinning, no custom operators.
+    fn default() -> Self {
+        Self { intra_threads: 1, spinning: false, custom_operators: false }
+    }
+}

@@ -1,0 +1,5 @@
+//! Tools for the workspace's tests; depends on nothing of it.
+
+mod close;
+
+pub use close::{assert_close, max_abs_diff};

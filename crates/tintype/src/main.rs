@@ -1,0 +1,3 @@
+//! The `tintype` binary.
+
+fn main() {}
