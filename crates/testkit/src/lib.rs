@@ -1,5 +1,6 @@
 //! Tools for the workspace's tests; depends on nothing of it.
 
 mod close;
+pub mod onnx;
 
 pub use close::{assert_close, max_abs_diff};
