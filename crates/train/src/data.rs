@@ -1,0 +1,144 @@
+//! Finding a data set: class folders in, a sorted list of samples out.
+//!
+//! Files are listed by extension and read only to be hashed ([`crate::split`]); what their bytes are is found out
+//! when they are decoded, where unreadable ones are reported and left out.
+
+use std::path::{Path, PathBuf};
+
+use tintype_core::{Error, ErrorKind, Result};
+use walkdir::WalkDir;
+
+/// Extensions of files that are taken for images, in lower case.
+pub const IMAGE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+
+/// A labelled set of image files.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Dataset {
+    /// Class names, sorted; a sample's class is an index into them.
+    pub classes: Vec<String>,
+    /// The images, by class and path.
+    pub samples: Vec<Sample>,
+}
+
+/// An image file and its class.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    /// The file.
+    pub path: PathBuf,
+    /// Index of its class.
+    pub class: usize,
+}
+
+impl Dataset {
+    /// Lists `root/<class>/…`, where a class's images may lie in folders of their own.
+    ///
+    /// Hidden files and folders are passed over, as are files that are not named as images.
+    ///
+    /// # Errors
+    /// `NotFound` or `Io` when a folder cannot be read; `InvalidArgument` when there are fewer than two class folders
+    /// or one of them has no image.
+    pub fn from_class_folders(root: &Path) -> Result<Self> {
+        let mut folders = Vec::new();
+        for entry in std::fs::read_dir(root).map_err(|e| Error::io(root, e))? {
+            let entry = entry.map_err(|e| Error::io(root, e))?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') && entry.path().is_dir() {
+                folders.push(name);
+            }
+        }
+        folders.sort();
+        if folders.len() < 2 {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("`{}`: expected at least 2 class folders, found {}", root.display(), folders.len()),
+            )
+            .with_hint("put the images of each class into a folder named after it"));
+        }
+        let mut samples = Vec::new();
+        for (class, name) in folders.iter().enumerate() {
+            let before = samples.len();
+            samples.extend(images_under(&root.join(name))?.into_iter().map(|path| Sample { path, class }));
+            if samples.len() == before {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    format!("class folder `{}` has no image", root.join(name).display()),
+                )
+                .with_hint(format!("files that end in {} count", IMAGE_EXTENSIONS.join(", "))));
+            }
+        }
+        Ok(Self { classes: folders, samples })
+    }
+
+    /// How many of `samples` (all, or some of them) each class has.
+    pub fn class_counts<'a>(&self, samples: impl IntoIterator<Item = &'a Sample>) -> Vec<usize> {
+        let mut counts = vec![0; self.classes.len()];
+        for sample in samples {
+            counts[sample.class] += 1;
+        }
+        counts
+    }
+}
+
+fn images_under(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let visible = |e: &walkdir::DirEntry| e.depth() == 0 || !e.file_name().to_string_lossy().starts_with('.');
+    for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible)
+    {
+        let entry = entry.map_err(|e| {
+            let path = e.path().unwrap_or(folder).to_owned();
+            Error::new(ErrorKind::Io, format!("`{}`: {e}", path.display())).with_source(e)
+        })?;
+        if entry.file_type().is_file() && is_image_name(entry.path()) {
+            found.push(entry.into_path());
+        }
+    }
+    Ok(found)
+}
+
+fn is_image_name(path: &Path) -> bool {
+    path.extension()
+        .and_then(|e| e.to_str())
+        .is_some_and(|e| IMAGE_EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(files: &[&str]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for file in files {
+            let path = dir.path().join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, file).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn folders_are_classes_in_sorted_order() {
+        let dir =
+            tree(&["dog/1.JPG", "cat/2.png", "cat/more/1.webp", "cat/notes.txt", ".git/x.png", "read.png"]);
+        let data = Dataset::from_class_folders(dir.path()).unwrap();
+        assert_eq!(data.classes, ["cat", "dog"]);
+        let found: Vec<_> = data
+            .samples
+            .iter()
+            .map(|s| (s.path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned(), s.class))
+            .collect();
+        assert_eq!(found, [("cat/2.png".into(), 0), ("cat/more/1.webp".into(), 0), ("dog/1.JPG".into(), 1)]);
+        assert_eq!(data.class_counts(&data.samples), [2, 1]);
+    }
+
+    #[test]
+    fn too_few_classes_and_empty_ones_are_errors() {
+        let one = tree(&["cat/1.png"]);
+        let error = Dataset::from_class_folders(one.path()).unwrap_err();
+        assert!(error.message().contains("at least 2 class folders, found 1"), "{error}");
+        let empty = tree(&["cat/1.png", "dog/notes.txt"]);
+        let error = Dataset::from_class_folders(empty.path()).unwrap_err();
+        assert!(error.message().contains("has no image"), "{error}");
+        let error = Dataset::from_class_folders(&one.path().join("absent")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+    }
+}

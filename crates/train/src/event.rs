@@ -1,0 +1,162 @@
+//! What a training says while it runs.
+//!
+//! The trainer emits [`TrainEvent`]s; progress bar, log files and tests subscribe. Nothing here draws or writes.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Something that happened in a training or an evaluation.
+#[derive(Debug, Clone)]
+pub enum TrainEvent {
+    /// The data was listed and split.
+    Data(DataFacts),
+    /// A file was left out.
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why it could not be read.
+        reason: String,
+    },
+    /// Images went through decoding and, where there is one, the frozen part of the model.
+    Images(ImagesProgress),
+    /// One optimizer step was made.
+    Step(StepReport),
+    /// One pass over the training images is complete and was validated.
+    Epoch(EpochReport),
+    /// Training ended; the best epoch's weights are kept.
+    Finished(Summary),
+}
+
+/// What was found in the data folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DataFacts {
+    /// Class names, sorted.
+    pub classes: Vec<String>,
+    /// Images to learn from, per class.
+    pub train: Vec<usize>,
+    /// Images held out, per class.
+    pub val: Vec<usize>,
+    /// Files that equal another one byte for byte.
+    pub duplicates: usize,
+    /// Equal files that lie in different classes.
+    pub conflicts: usize,
+}
+
+/// How far a pass over image files is.
+#[derive(Debug, Clone, Copy)]
+pub struct ImagesProgress {
+    /// What is done with the images.
+    pub what: ImagesPass,
+    /// Images done, unreadable ones included.
+    pub done: usize,
+    /// Images in all.
+    pub total: usize,
+    /// Since the pass began.
+    pub elapsed: Duration,
+}
+
+/// A pass over image files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ImagesPass {
+    /// Everything before the head runs.
+    Features,
+    /// Images are decoded and prepared.
+    Decode,
+    /// The whole model runs.
+    Evaluate,
+}
+
+impl ImagesProgress {
+    /// Images a second so far.
+    pub fn images_per_second(&self) -> f64 {
+        self.done as f64 / self.elapsed.as_secs_f64().max(1e-9)
+    }
+}
+
+/// One optimizer step.
+#[derive(Debug, Clone, Copy)]
+pub struct StepReport {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// The step within the epoch, from 1.
+    pub step: usize,
+    /// Steps an epoch.
+    pub steps: usize,
+    /// Mean cross-entropy (nats) of the epoch so far.
+    pub loss: f64,
+    /// Share of right answers of the epoch so far.
+    pub accuracy: f64,
+    /// Training images a second over the epoch so far.
+    pub images_per_second: f64,
+    /// Until the last epoch ends, at this speed.
+    pub time_left: Duration,
+}
+
+/// One validated epoch.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct EpochReport {
+    /// The epoch, from 1.
+    pub epoch: usize,
+    /// Epochs in all.
+    pub epochs: usize,
+    /// Mean cross-entropy (nats) over the training images.
+    pub train_loss: f64,
+    /// Share of right answers over the training images, in training mode.
+    pub train_accuracy: f64,
+    /// Mean cross-entropy (nats) over the held-out images.
+    pub val_loss: f64,
+    /// Share of right answers over the held-out images.
+    pub val_accuracy: f64,
+    /// Training images a second.
+    pub images_per_second: f64,
+    /// Seconds the epoch took, validation included.
+    pub seconds: f64,
+    /// Whether this is the best epoch so far.
+    pub best: bool,
+}
+
+/// What a training came to.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Summary {
+    /// The epoch whose weights are kept, from 1.
+    pub best_epoch: usize,
+    /// Epochs that were completed.
+    pub epochs: usize,
+    /// Share of right answers of the kept weights over the held-out images.
+    pub val_accuracy: f64,
+    /// Mean cross-entropy (nats) of the kept weights over the held-out images.
+    pub val_loss: f64,
+    /// Whether it was stopped before its last epoch.
+    pub stopped: bool,
+    /// Seconds, from the data's listing to the last epoch.
+    pub seconds: f64,
+}
+
+/// Somebody who wants to know.
+pub trait Subscriber {
+    /// Called for every event, in order, on the thread that trains.
+    fn on_event(&mut self, event: &TrainEvent);
+}
+
+/// Nobody.
+impl Subscriber for () {
+    fn on_event(&mut self, _event: &TrainEvent) {}
+}
+
+/// Two subscribers, the first told first.
+impl<A: Subscriber, B: Subscriber> Subscriber for (A, B) {
+    fn on_event(&mut self, event: &TrainEvent) {
+        self.0.on_event(event);
+        self.1.on_event(event);
+    }
+}
+
+impl<S: Subscriber + ?Sized> Subscriber for &mut S {
+    fn on_event(&mut self, event: &TrainEvent) {
+        (**self).on_event(event);
+    }
+}
