@@ -4,13 +4,15 @@
 //! means to HTTP or to an exit code is written in one table in `tintype-api`; nothing here knows protocols.
 
 use std::fmt;
+use std::time::Duration;
 
 /// `Result` with the library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What went wrong, as far as a caller can act on it.
+///
+/// Matched without a wildcard where a protocol gives each kind its status, so that a new kind is a compile error there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// The bytes are not an image of a known format.
     NotAnImage,
@@ -44,6 +46,8 @@ pub enum ErrorKind {
     DeadlineExceeded,
     /// The caller went away.
     Cancelled,
+    /// The caller was too slow in sending its request.
+    RequestTimeout,
     /// Understood, but not supported by this build or version.
     Unsupported,
     /// ONNX Runtime's library is missing or of a wrong version.
@@ -76,6 +80,7 @@ impl ErrorKind {
             Self::Overloaded => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Cancelled => "cancelled",
+            Self::RequestTimeout => "request_timeout",
             Self::Unsupported => "unsupported",
             Self::MissingRuntime => "missing_runtime",
             Self::Engine => "engine",
@@ -96,19 +101,35 @@ struct Inner {
     kind: ErrorKind,
     message: String,
     hint: Option<String>,
+    retry_after: Option<Duration>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 impl Error {
     /// An error of `kind` with a message.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { inner: Box::new(Inner { kind, message: message.into(), hint: None, source: None }) }
+        Self {
+            inner: Box::new(Inner {
+                kind,
+                message: message.into(),
+                hint: None,
+                retry_after: None,
+                source: None,
+            }),
+        }
     }
 
     /// The same error with advice on how to mend it.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.inner.hint = Some(hint.into());
+        self
+    }
+
+    /// The same error with an estimate of when the same request may succeed.
+    #[must_use]
+    pub fn with_retry_after(mut self, after: Duration) -> Self {
+        self.inner.retry_after = Some(after);
         self
     }
 
@@ -148,6 +169,11 @@ impl Error {
     /// Advice on how to mend it.
     pub fn hint(&self) -> Option<&str> {
         self.inner.hint.as_deref()
+    }
+
+    /// When the same request may succeed, where that can be estimated.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.inner.retry_after
     }
 }
 
