@@ -2,6 +2,8 @@
 
 use tintype_core::{ModelSource, Result, Tensor, TensorSpec};
 
+use crate::inputs;
+
 /// An engine that loads models.
 pub trait Backend: Send + Sync {
     /// The engine's name and version, e.g. `onnxruntime 1.31.1`.
@@ -29,11 +31,18 @@ pub trait Session: Send {
     /// `InvalidArgument` when the number, a dtype or a shape of `inputs` does not fit; `Engine` when the engine fails.
     fn run(&mut self, inputs: &[&Tensor]) -> Result<Vec<Tensor>>;
 
-    /// Runs once on zeros of each size in `batches`, so that the first request does not pay for allocation.
+    /// Runs once on zeros of each size in `batches`, so that the first request does not pay for allocation. Where a
+    /// model has a fixed first axis, its own size is used.
     ///
     /// # Errors
     /// As [`Session::run`]; `Unsupported` when an axis other than the first is dynamic.
-    fn warm_up(&mut self, batches: &[usize]) -> Result<()>;
+    fn warm_up(&mut self, batches: &[usize]) -> Result<()> {
+        for &batch in batches {
+            let zeros = inputs::zeros(self.inputs(), batch)?;
+            self.run(&zeros.iter().collect::<Vec<_>>())?;
+        }
+        Ok(())
+    }
 }
 
 /// How a session computes.

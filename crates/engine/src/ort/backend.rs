@@ -1,0 +1,121 @@
+//! The process's ONNX Runtime environment, and sessions made in it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::logging::LogLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
+use tintype_core::{Error, ErrorKind, ModelSource, Result};
+
+use super::session::OrtSession;
+use super::{Places, VERSION, error, operators};
+use crate::{Backend, Session, SessionOptions};
+
+/// The one environment ONNX Runtime allows in a process; made by the first [`OrtBackend::new`] and never released.
+static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+
+/// ONNX Runtime on the CPU.
+#[derive(Debug, Clone)]
+pub struct OrtBackend {
+    environment: Environment,
+    name: String,
+}
+
+impl OrtBackend {
+    /// Loads the library (see [`Places::of_process`]) and makes the environment, unless that is done.
+    ///
+    /// # Errors
+    /// `MissingRuntime` when the library is missing or of a wrong version; a later call tries again.
+    pub fn new() -> Result<Self> {
+        let mut shared = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let environment = match &*shared {
+            Some(environment) => environment.clone(),
+            None => shared.insert(make_environment()?).clone(),
+        };
+        Ok(Self { environment, name: format!("onnxruntime {VERSION}") })
+    }
+
+    fn builder(&self, options: &SessionOptions) -> ort::Result<SessionBuilder> {
+        let builder = ort::session::Session::builder(&self.environment)?
+            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_parallel_execution(false)?
+            .with_inter_threads(1)?
+            .with_intra_threads(options.intra_threads)?
+            .with_intra_op_spinning(options.spinning)?
+            // Weights have their exact size: out of the arena, which grows in powers of two.
+            .with_device_allocated_initializers()?;
+        if !options.custom_operators {
+            return Ok(builder);
+        }
+        Ok(builder.with_operators(operators::domain()?)?)
+    }
+}
+
+impl Backend for OrtBackend {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn load(&self, model: &ModelSource, options: &SessionOptions) -> Result<Box<dyn Session>> {
+        if options.intra_threads == 0 {
+            return Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "`intra_threads` must be at least 1, found 0",
+            ));
+        }
+        let mut builder = self.builder(options).map_err(error::engine)?;
+        let session = match model {
+            ModelSource::Path(path) => {
+                require_file(path)?;
+                builder.commit_from_file(path).map_err(|e| error::load(e, Some(path)))?
+            }
+            ModelSource::Bytes(bytes) => {
+                builder.commit_from_memory(bytes).map_err(|e| error::load(e, None))?
+            }
+        };
+        Ok(Box::new(OrtSession::new(session)?))
+    }
+}
+
+fn require_file(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+    if metadata.is_file() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidModel, format!("`{}` is not a file", path.display())))
+}
+
+fn make_environment() -> Result<Environment> {
+    let library = Places::of_process().find()?;
+    let environment = ort::init_from(&library)
+        .map_err(|e| Error::new(ErrorKind::MissingRuntime, e.to_string()))?
+        .with_name("tintype")
+        .with_telemetry(false)
+        .with_logger(Arc::new(|level, _category: &str, id: &str, _location: &str, message: &str| {
+            log(level, id, message);
+        }))
+        .build()
+        .map_err(error::engine)?;
+    // Messages below the level are never formatted; the library's default would format all of them.
+    environment.set_log_level(if tracing::enabled!(target: TARGET, tracing::Level::TRACE) {
+        LogLevel::Info
+    } else {
+        LogLevel::Warning
+    });
+    tracing::debug!(library = %library.display(), "loaded ONNX Runtime {VERSION}");
+    Ok(environment)
+}
+
+const TARGET: &str = "onnxruntime";
+
+/// One step quieter than ONNX Runtime's own levels: what it calls an error is also returned to the caller, who logs
+/// it once, and its warnings are about optimisations.
+fn log(level: LogLevel, id: &str, message: &str) {
+    match level {
+        LogLevel::Fatal => tracing::error!(target: TARGET, id, "{message}"),
+        LogLevel::Error => tracing::warn!(target: TARGET, id, "{message}"),
+        LogLevel::Warning => tracing::debug!(target: TARGET, id, "{message}"),
+        LogLevel::Info | LogLevel::Verbose => tracing::trace!(target: TARGET, id, "{message}"),
+    }
+}
