@@ -1,5 +1,6 @@
 //! Tools for the workspace's tests; depends on nothing of it.
 
+pub mod archive;
 mod close;
 pub mod onnx;
 
