@@ -1,4 +1,5 @@
 //! Packages written and read back, in each of the forms that a MODEL may have.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::collections::BTreeMap;
 use std::fs;

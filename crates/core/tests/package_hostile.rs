@@ -1,4 +1,5 @@
 //! Archives that must be refused, each with its own error.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use tintype_core::package::{ArchiveLimits, Contents};
 use tintype_core::{Error, Package};
