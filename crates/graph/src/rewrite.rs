@@ -1,0 +1,68 @@
+//! Changes of a graph that keep it meaning the same.
+
+use std::collections::HashSet;
+
+use tintype_core::Result;
+
+use crate::proto::{GraphProto, NodeProto};
+use crate::wiring::Wiring;
+
+/// Removes what no output needs: nodes, initializers, recorded shapes of values. Inputs stay.
+pub(crate) fn prune(graph: &mut GraphProto) -> Result<()> {
+    let wiring = Wiring::new(graph)?;
+    let mut needed: HashSet<String> = HashSet::new();
+    let mut open: Vec<&str> = graph.output.iter().map(|v| v.name.as_str()).collect();
+    while let Some(name) = open.pop() {
+        if needed.insert(name.to_owned()) {
+            open.extend(wiring.maker(name).into_iter().flat_map(NodeProto::reads));
+        }
+    }
+    graph.node.retain(|n| n.output.iter().any(|name| needed.contains(name)));
+    graph.initializer.retain(|t| needed.contains(&t.name));
+    graph.sparse_initializer.retain(|s| s.values.as_ref().is_some_and(|v| needed.contains(&v.name)));
+    graph.value_info.retain(|v| needed.contains(&v.name));
+    graph.quantization_annotation.retain(|a| needed.contains(&a.tensor_name));
+    Ok(())
+}
+
+/// A name that no value of the graph has: `wanted`, or `wanted_1`, `wanted_2`, ….
+pub(crate) fn free_name(graph: &GraphProto, wanted: &str) -> String {
+    let taken: HashSet<&str> = graph
+        .node
+        .iter()
+        .flat_map(|n| n.output.iter().map(String::as_str).chain(n.reads()))
+        .chain(graph.initializer.iter().map(|t| t.name.as_str()))
+        .chain(graph.input.iter().map(|v| v.name.as_str()))
+        .collect();
+    std::iter::once(wanted.to_owned())
+        .chain((1u64..).map(|i| format!("{wanted}_{i}")))
+        .find(|name| !taken.contains(name.as_str()))
+        .unwrap_or_default()
+}
+
+/// Gives a value another name wherever the graph and its subgraphs use it.
+pub(crate) fn rename(graph: &mut GraphProto, from: &str, to: &str) {
+    let swap = |name: &mut String| {
+        if name == from {
+            to.clone_into(name);
+        }
+    };
+    graph
+        .input
+        .iter_mut()
+        .chain(&mut graph.output)
+        .chain(&mut graph.value_info)
+        .for_each(|v| swap(&mut v.name));
+    graph.initializer.iter_mut().for_each(|t| swap(&mut t.name));
+    for node in &mut graph.node {
+        node.input.iter_mut().chain(&mut node.output).for_each(swap);
+        for attribute in &mut node.attribute {
+            attribute
+                .g
+                .as_deref_mut()
+                .into_iter()
+                .chain(&mut attribute.graphs)
+                .for_each(|g| rename(g, from, to));
+        }
+    }
+}
