@@ -37,7 +37,7 @@ pub fn list_images<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<PathBuf>> {
         let before = images.len();
         match std::fs::metadata(argument) {
             Ok(metadata) if metadata.is_dir() => {
-                walk(argument, usize::MAX, has_image_extension, &mut images)?
+                walk(argument, usize::MAX, has_image_extension, &mut images)?;
             }
             Ok(_) => images.push(argument.to_owned()),
             Err(e) => match argument.to_str().filter(|text| text.contains(SPECIAL)) {
