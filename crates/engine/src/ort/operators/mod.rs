@@ -1,11 +1,45 @@
 //! Operators of the domain `tintype`, opset 1, that a differentiated graph needs and ONNX has not.
+//!
+//! They are what is bound by memory and would otherwise be five or ten passes of ONNX's own operators. All tensors
+//! are `f32` unless said otherwise; all run on the session's own threads.
+//!
+//! * `BatchNormTrain(x[N,C,…], gamma[C], beta[C]; epsilon: float = 1e-5, relu: int = 0) → (y, mean[C], var[C])`
+//! * `BatchNormTrainGrad(dy, x, y, gamma, mean, var; epsilon, relu) → (dx, dgamma[C], dbeta[C])`
+//! * `ReluGrad(dy, y) → dx`
+//! * `MaxPoolGrad(dy, x, y; kernel_shape, strides = 1, pads = 0: ints) → dx`
+//! * `Dropout(x, seed: i64[1]; ratio: float, salt: int = 0) → y`, which is its own gradient operator
+//! * `SumToChannels(x[N,C,…]) → [C]`
+//! * `DepthwiseConvGradWeight(x, dy; kernel_shape, strides = 1, pads = 0: ints) → dw[C,1,kh,kw]`
+//!
+//! `kernel` registers them, `threads` splits their work, `wide` compiles their loops for wide registers; each other
+//! file is one operator or a pair.
+
+mod batch_norm;
+mod depthwise;
+mod dropout;
+mod kernel;
+mod max_pool;
+mod relu;
+mod sum_to_channels;
+#[expect(unsafe_code, reason = "threads fill parts of one output that do not overlap")]
+mod threads;
+mod wide;
 
 use ort::operator::OperatorDomain;
+
+use self::kernel::Registered;
 
 /// The domain of these operators in a model.
 pub const DOMAIN: &str = "tintype";
 
 /// The domain with all operators, for one session.
 pub(super) fn domain() -> ort::Result<OperatorDomain> {
-    OperatorDomain::new(DOMAIN)
+    OperatorDomain::new(DOMAIN)?
+        .add(Registered::<batch_norm::BatchNormTrain>::new())?
+        .add(Registered::<batch_norm::BatchNormTrainGrad>::new())?
+        .add(Registered::<relu::ReluGrad>::new())?
+        .add(Registered::<max_pool::MaxPoolGrad>::new())?
+        .add(Registered::<dropout::Dropout>::new())?
+        .add(Registered::<sum_to_channels::SumToChannels>::new())?
+        .add(Registered::<depthwise::DepthwiseConvGradWeight>::new())
 }

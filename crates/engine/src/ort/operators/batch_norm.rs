@@ -1,0 +1,392 @@
+//! Batch normalisation as training does it, alone or with the ReLU behind it, and its gradient.
+
+use ort::value::TensorElementType::Float32;
+use tintype_core::Result;
+
+use super::kernel::{Attributes, Call, Kernel, Like, Type};
+use super::threads::{Planes, Threads, channels, require_len};
+use super::wide::{LANES, sum, total, wide};
+
+/// `BatchNormTrain(x[N,C,…], gamma[C], beta[C]; epsilon = 1e-5, relu = 0) → (y, mean[C], var[C])`
+///
+/// `y = (x - mean) / sqrt(var + epsilon) · gamma + beta` with the batch's own mean and biased variance, per channel;
+/// with `relu = 1`, `y = max(y, 0)`. The variance is computed around the mean in a second pass: one over squares
+/// cancels when the mean is large. Sums are 32 lanes of `f32` per plane, added up in `f64`.
+pub(super) struct BatchNormTrain {
+    epsilon: f32,
+    relu: bool,
+}
+
+impl Kernel for BatchNormTrain {
+    const NAME: &'static str = "BatchNormTrain";
+    const INPUTS: &'static [Type] = &[Float32; 3];
+    const OUTPUTS: usize = 3;
+
+    fn new(attributes: &Attributes) -> Result<Self> {
+        Ok(Self { epsilon: attributes.float("epsilon", 1e-5), relu: attributes.flag("relu") })
+    }
+
+    fn output_like(output: usize) -> Like {
+        if output == 0 { Like::Input(0) } else { Like::Channels(0) }
+    }
+
+    fn compute(&self, call: &Call) -> Result<()> {
+        let (x, gamma, beta) = (call.input(0)?, call.input(1)?, call.input(2)?);
+        let planes = Planes::of(&x.shape())?;
+        let (mut y, mut mean) = (call.output(0, &x.shape())?, call.output(1, &[planes.channels])?);
+        let mut var = call.output(2, &[planes.channels])?;
+        let input = Affine { x: x.f32s()?, gamma: gamma.f32s()?, beta: beta.f32s()? };
+        self.apply(call.threads(), planes, input, [y.f32s()?, mean.f32s()?, var.f32s()?])
+    }
+}
+
+struct Affine<'a> {
+    x: &'a [f32],
+    gamma: &'a [f32],
+    beta: &'a [f32],
+}
+
+impl BatchNormTrain {
+    fn apply(
+        &self,
+        threads: &dyn Threads,
+        planes: Planes,
+        Affine { x, gamma, beta }: Affine,
+        [y, mean, var]: [&mut [f32]; 3],
+    ) -> Result<()> {
+        require_len("`x`", x.len(), planes.count())?;
+        require_len("`gamma`", gamma.len(), planes.channels)?;
+        require_len("`beta`", beta.len(), planes.channels)?;
+        let count = planes.per_channel() as f64;
+        channels(threads, planes, y, [mean, var], |c, y| {
+            let mean = planes.of_channel(x, c).map(sum).sum::<f64>() / count;
+            let mean = mean as f32;
+            let var = planes.of_channel(x, c).map(|x| sum_of_squares(x, mean)).sum::<f64>() / count;
+            let scale = gamma[c] / (var as f32 + self.epsilon).sqrt();
+            for (row, x) in planes.of_channel(x, c).enumerate() {
+                let y = y.plane(row);
+                let line = Line { mean, scale, shift: beta[c] };
+                if self.relu { normalise::<true>(y, x, line) } else { normalise::<false>(y, x, line) }
+            }
+            [mean, var as f32]
+        })
+    }
+}
+
+/// `BatchNormTrainGrad(dy, x, y, gamma[C], mean[C], var[C]; epsilon = 1e-5, relu = 0) → (dx, dgamma[C], dbeta[C])`
+///
+/// The gradient of [`BatchNormTrain`] for its own inputs and outputs; with `relu = 1`, `dy` counts where `y > 0`.
+/// Formula: Ioffe and Szegedy 2015, section 3.
+pub(super) struct BatchNormTrainGrad {
+    epsilon: f32,
+    relu: bool,
+}
+
+impl Kernel for BatchNormTrainGrad {
+    const NAME: &'static str = "BatchNormTrainGrad";
+    const INPUTS: &'static [Type] = &[Float32; 6];
+    const OUTPUTS: usize = 3;
+
+    fn new(attributes: &Attributes) -> Result<Self> {
+        Ok(Self { epsilon: attributes.float("epsilon", 1e-5), relu: attributes.flag("relu") })
+    }
+
+    fn output_like(output: usize) -> Like {
+        if output == 0 { Like::Input(1) } else { Like::Channels(1) }
+    }
+
+    fn compute(&self, call: &Call) -> Result<()> {
+        let (dy, x, y) = (call.input(0)?, call.input(1)?, call.input(2)?);
+        let (gamma, mean, var) = (call.input(3)?, call.input(4)?, call.input(5)?);
+        let planes = Planes::of(&x.shape())?;
+        let (mut dx, mut dgamma) = (call.output(0, &x.shape())?, call.output(1, &[planes.channels])?);
+        let mut dbeta = call.output(2, &[planes.channels])?;
+        let forward = Forward {
+            dy: dy.f32s()?,
+            x: x.f32s()?,
+            y: y.f32s()?,
+            gamma: gamma.f32s()?,
+            mean: mean.f32s()?,
+            var: var.f32s()?,
+        };
+        self.apply(call.threads(), planes, &forward, [dx.f32s()?, dgamma.f32s()?, dbeta.f32s()?])
+    }
+}
+
+struct Forward<'a> {
+    dy: &'a [f32],
+    x: &'a [f32],
+    y: &'a [f32],
+    gamma: &'a [f32],
+    mean: &'a [f32],
+    var: &'a [f32],
+}
+
+impl BatchNormTrainGrad {
+    fn apply(
+        &self,
+        threads: &dyn Threads,
+        planes: Planes,
+        forward: &Forward,
+        [dx, dgamma, dbeta]: [&mut [f32]; 3],
+    ) -> Result<()> {
+        for (name, values) in [("`dy`", forward.dy), ("`x`", forward.x), ("`y`", forward.y)] {
+            require_len(name, values.len(), planes.count())?;
+        }
+        for (name, values) in [("`gamma`", forward.gamma), ("`mean`", forward.mean), ("`var`", forward.var)] {
+            require_len(name, values.len(), planes.channels)?;
+        }
+        if self.relu {
+            self.fill::<true>(threads, planes, forward, [dx, dgamma, dbeta])
+        } else {
+            self.fill::<false>(threads, planes, forward, [dx, dgamma, dbeta])
+        }
+    }
+
+    fn fill<const RELU: bool>(
+        &self,
+        threads: &dyn Threads,
+        planes: Planes,
+        forward: &Forward,
+        [dx, dgamma, dbeta]: [&mut [f32]; 3],
+    ) -> Result<()> {
+        let count = planes.per_channel() as f64;
+        let triples = |c| {
+            let (dy, x) = (planes.of_channel(forward.dy, c), planes.of_channel(forward.x, c));
+            dy.zip(x).zip(planes.of_channel(forward.y, c)).map(|((dy, x), y)| Triple { dy, x, y })
+        };
+        channels(threads, planes, dx, [dgamma, dbeta], |c, dx| {
+            let (mean, inverse) = (forward.mean[c], 1.0 / (forward.var[c] + self.epsilon).sqrt());
+            let (mut sum, mut dot) = (0.0, 0.0);
+            for triple in triples(c) {
+                let [s, d] = sums::<RELU>(triple, mean);
+                sum += s;
+                dot += d;
+            }
+            let line = Line { mean, scale: forward.gamma[c] * inverse, shift: (sum / count) as f32 };
+            let slope = (dot / count) as f32 * inverse * inverse;
+            for (row, triple) in triples(c).enumerate() {
+                gradient::<RELU>(dx.plane(row), triple, line, slope);
+            }
+            [dot as f32 * inverse, sum as f32]
+        })
+    }
+}
+
+/// `(v - mean) · scale + shift`, or the like.
+#[derive(Clone, Copy)]
+struct Line {
+    mean: f32,
+    scale: f32,
+    shift: f32,
+}
+
+#[derive(Clone, Copy)]
+struct Triple<'a> {
+    dy: &'a [f32],
+    x: &'a [f32],
+    y: &'a [f32],
+}
+
+wide! {
+    fn sum_of_squares(values: &[f32], mean: f32) -> f64 {
+        let (blocks, rest) = values.as_chunks::<LANES>();
+        let mut lanes = [0.0; LANES];
+        for block in blocks {
+            for i in 0..LANES {
+                let d = block[i] - mean;
+                lanes[i] += d * d;
+            }
+        }
+        for (lane, value) in lanes.iter_mut().zip(rest) {
+            let d = value - mean;
+            *lane += d * d;
+        }
+        total(&lanes)
+    }
+}
+
+wide! {
+    fn normalise<const RELU: bool>(y: &mut [f32], x: &[f32], line: Line) {
+        for (y, x) in y.iter_mut().zip(x) {
+            let v = (x - line.mean) * line.scale + line.shift;
+            // Not `max`, which would turn NaN into 0 and hide that a training diverged.
+            *y = if RELU && v < 0.0 { 0.0 } else { v };
+        }
+    }
+}
+
+wide! {
+    /// `[Σ t, Σ t · (x - mean)]` where `t` is `dy`, or 0 where ReLU cut.
+    fn sums<const RELU: bool>(triple: Triple, mean: f32) -> [f64; 2] {
+        let (dy, dy_rest) = triple.dy.as_chunks::<LANES>();
+        let (x, x_rest) = triple.x.as_chunks::<LANES>();
+        let (y, y_rest) = triple.y.as_chunks::<LANES>();
+        let (mut sum, mut dot) = ([0.0; LANES], [0.0; LANES]);
+        for ((dy, x), y) in dy.iter().zip(x).zip(y) {
+            for i in 0..LANES {
+                let t = if RELU && y[i] <= 0.0 { 0.0 } else { dy[i] };
+                sum[i] += t;
+                dot[i] += t * (x[i] - mean);
+            }
+        }
+        for (i, ((dy, x), y)) in dy_rest.iter().zip(x_rest).zip(y_rest).enumerate() {
+            let t = if RELU && *y <= 0.0 { 0.0 } else { *dy };
+            sum[i] += t;
+            dot[i] += t * (x - mean);
+        }
+        [total(&sum), total(&dot)]
+    }
+}
+
+wide! {
+    fn gradient<const RELU: bool>(dx: &mut [f32], triple: Triple, line: Line, slope: f32) {
+        for (((dx, dy), x), y) in dx.iter_mut().zip(triple.dy).zip(triple.x).zip(triple.y) {
+            let t = if RELU && *y <= 0.0 { 0.0 } else { *dy };
+            *dx = line.scale * (t - line.shift - (x - line.mean) * slope);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tintype_testkit::assert_close;
+
+    use super::super::threads::TestThreads;
+    use super::*;
+
+    const SHAPES: [&[usize]; 6] =
+        [&[4, 3], &[2, 1, 1, 1], &[3, 2, 5, 7], &[1, 4, 33], &[2, 3, 8, 8], &[5, 2, 1, 65]];
+
+    fn numbers(count: usize, seed: usize) -> Vec<f32> {
+        (0..count).map(|i| (((i + seed) * 2_654_435_761) % 1009) as f32 / 504.0 - 1.0).collect()
+    }
+
+    /// Mean, biased variance and `(x - mean) / sqrt(var + epsilon)` of each channel, in `f64`.
+    fn reference(planes: Planes, x: &[f32], epsilon: f64) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+        let channel = |i: usize| i / planes.len % planes.channels;
+        let count = planes.per_channel() as f64;
+        let (mut mean, mut var) = (vec![0.0; planes.channels], vec![0.0; planes.channels]);
+        for (i, &x) in x.iter().enumerate() {
+            mean[channel(i)] += f64::from(x) / count;
+        }
+        for (i, &x) in x.iter().enumerate() {
+            var[channel(i)] += (f64::from(x) - mean[channel(i)]).powi(2) / count;
+        }
+        let normal = x.iter().enumerate();
+        let normal =
+            normal.map(|(i, &x)| (f64::from(x) - mean[channel(i)]) / (var[channel(i)] + epsilon).sqrt());
+        let normal = normal.collect();
+        (mean, var, normal)
+    }
+
+    fn to_f32(values: &[f64]) -> Vec<f32> {
+        values.iter().map(|&v| v as f32).collect()
+    }
+
+    struct Run {
+        planes: Planes,
+        x: Vec<f32>,
+        y: Vec<f32>,
+        gamma: Vec<f32>,
+        beta: Vec<f32>,
+        mean: Vec<f32>,
+        var: Vec<f32>,
+    }
+
+    fn run(shape: &[usize], relu: bool, offset: f32) -> Run {
+        let planes = Planes::of(shape).unwrap();
+        let x = numbers(planes.count(), 1).iter().map(|x| x + offset).collect::<Vec<_>>();
+        let (gamma, beta) = (numbers(planes.channels, 7), numbers(planes.channels, 3));
+        let mut y = vec![f32::NAN; x.len()];
+        let (mut mean, mut var) = (vec![f32::NAN; planes.channels], vec![f32::NAN; planes.channels]);
+        let input = Affine { x: &x, gamma: &gamma, beta: &beta };
+        let operator = BatchNormTrain { epsilon: 1e-5, relu };
+        operator.apply(&TestThreads, planes, input, [&mut y, &mut mean, &mut var]).unwrap();
+        Run { planes, x, y, gamma, beta, mean, var }
+    }
+
+    #[test]
+    fn the_batch_is_normalised() {
+        for shape in SHAPES {
+            for relu in [false, true] {
+                let run = run(shape, relu, 0.0);
+                let (mean, var, normal) = reference(run.planes, &run.x, 1e-5);
+                assert_close(&run.mean, &to_f32(&mean), 1e-6);
+                assert_close(&run.var, &to_f32(&var), 1e-6);
+                let expected: Vec<f32> = (0..normal.len())
+                    .map(|i| {
+                        let c = i / run.planes.len % run.planes.channels;
+                        let y = normal[i] as f32 * run.gamma[c] + run.beta[c];
+                        if relu { y.max(0.0) } else { y }
+                    })
+                    .collect();
+                assert_close(&run.y, &expected, 1e-5);
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_mean_does_not_cancel_the_variance() {
+        // Over squares, 1e4² leaves nothing of a variance of 0.33 in `f32`.
+        let run = run(&[8, 2, 32, 32], false, 1e4);
+        let (mean, var, _) = reference(run.planes, &run.x, 1e-5);
+        assert_close(&run.mean, &to_f32(&mean), 2e-3);
+        assert_close(&run.var, &to_f32(&var), 1e-4);
+    }
+
+    #[test]
+    fn gradients_are_those_of_the_definition() {
+        for shape in SHAPES {
+            for relu in [false, true] {
+                let run = run(shape, relu, 0.0);
+                let planes = run.planes;
+                let dy = numbers(planes.count(), 11);
+                let forward = Forward {
+                    dy: &dy,
+                    x: &run.x,
+                    y: &run.y,
+                    gamma: &run.gamma,
+                    mean: &run.mean,
+                    var: &run.var,
+                };
+                let mut dx = vec![f32::NAN; dy.len()];
+                let (mut dgamma, mut dbeta) =
+                    (vec![f32::NAN; planes.channels], vec![f32::NAN; planes.channels]);
+                let operator = BatchNormTrainGrad { epsilon: 1e-5, relu };
+                operator.apply(&TestThreads, planes, &forward, [&mut dx, &mut dgamma, &mut dbeta]).unwrap();
+
+                let (_, var, normal) = reference(planes, &run.x, 1e-5);
+                let channel = |i: usize| i / planes.len % planes.channels;
+                let t = |i: usize| if relu && run.y[i] <= 0.0 { 0.0 } else { f64::from(dy[i]) };
+                let (mut sum, mut dot) = (vec![0.0; planes.channels], vec![0.0; planes.channels]);
+                for i in 0..dy.len() {
+                    sum[channel(i)] += t(i);
+                    dot[channel(i)] += t(i) * normal[i];
+                }
+                assert_close(&dbeta, &to_f32(&sum), 1e-5);
+                assert_close(&dgamma, &to_f32(&dot), 1e-4);
+                let count = planes.per_channel() as f64;
+                let expected: Vec<f32> = (0..dy.len())
+                    .map(|i| {
+                        let c = channel(i);
+                        let scale = f64::from(run.gamma[c]) / (var[c] + 1e-5).sqrt();
+                        (scale * (t(i) - sum[c] / count - normal[i] * dot[c] / count)) as f32
+                    })
+                    .collect();
+                let largest = expected.iter().fold(1.0f32, |m, v| m.max(v.abs()));
+                assert_close(&dx, &expected, 1e-5 * largest);
+            }
+        }
+    }
+
+    #[test]
+    fn nan_is_not_hidden_by_relu() {
+        let (mut y, mut mean, mut var) = ([0.0; 2], [0.0], [0.0]);
+        let input = Affine { x: &[f32::NAN, 1.0], gamma: &[1.0], beta: &[0.0] };
+        let planes = Planes::of(&[2, 1]).unwrap();
+        let operator = BatchNormTrain { epsilon: 1e-5, relu: true };
+        operator.apply(&TestThreads, planes, input, [&mut y, &mut mean, &mut var]).unwrap();
+        assert!(y[1].is_nan());
+    }
+}
