@@ -17,9 +17,8 @@ pub(super) fn engine<R>(error: ort::Error<R>) -> Error {
 pub(super) fn load(error: ort::Error, path: Option<&Path>) -> Error {
     let kind = match error.code() {
         ErrorCode::NoSuchFile => ErrorKind::NotFound,
-        ErrorCode::RuntimeException | ErrorCode::ExecutionProviderFailure | ErrorCode::DeviceReset => {
-            ErrorKind::Engine
-        }
+        ErrorCode::ExecutionProviderFailure | ErrorCode::DeviceReset => ErrorKind::Engine,
+        // An exception while optimising is the model's fault too: a wrong attribute, shapes that do not fit.
         _ => ErrorKind::InvalidModel,
     };
     translate(kind, &error, path)
