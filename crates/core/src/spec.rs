@@ -106,6 +106,25 @@ pub struct PreprocessSpec {
     pub std: Vec<f64>,
 }
 
+impl Default for PreprocessSpec {
+    /// The pixels as they are, as `f32` in `[3, H, W]`.
+    fn default() -> Self {
+        Self {
+            exif: Exif::default(),
+            channels: Channels::default(),
+            resize: None,
+            filter: Filter::default(),
+            crop: None,
+            pad: None,
+            layout: Layout::default(),
+            dtype: PixelType::default(),
+            scale: one(),
+            mean: Vec::new(),
+            std: Vec::new(),
+        }
+    }
+}
+
 fn one() -> f64 {
     1.0
 }

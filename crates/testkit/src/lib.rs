@@ -2,6 +2,7 @@
 
 pub mod archive;
 mod close;
+pub mod image;
 pub mod onnx;
 
 pub use close::{assert_close, max_abs_diff};
