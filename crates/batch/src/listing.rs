@@ -30,22 +30,22 @@ const SPECIAL: [char; 4] = ['*', '?', '[', '{'];
 /// # Errors
 /// `NotFound` for a path that does not exist and for a directory or glob without any image; `InvalidArgument` for a glob
 /// that is malformed; `Io` for a directory that cannot be read.
-pub fn list_images<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<PathBuf>> {
-    let mut images = Vec::new();
+pub fn images<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
     for argument in arguments {
         let argument = argument.as_ref();
-        let before = images.len();
+        let before = found.len();
         match std::fs::metadata(argument) {
             Ok(metadata) if metadata.is_dir() => {
-                walk(argument, usize::MAX, has_image_extension, &mut images)?;
+                walk(argument, usize::MAX, has_image_extension, &mut found)?;
             }
-            Ok(_) => images.push(argument.to_owned()),
+            Ok(_) => found.push(argument.to_owned()),
             Err(e) => match argument.to_str().filter(|text| text.contains(SPECIAL)) {
-                Some(pattern) => list_glob(pattern, &mut images)?,
+                Some(pattern) => list_glob(pattern, &mut found)?,
                 None => return Err(Error::io(argument, e)),
             },
         }
-        if images.len() == before {
+        if found.len() == before {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!("no images found in `{}`", argument.display()),
@@ -53,7 +53,7 @@ pub fn list_images<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<PathBuf>> {
             .with_hint(format!("files with these extensions are listed: {}", IMAGE_EXTENSIONS.join(", "))));
         }
     }
-    Ok(images)
+    Ok(found)
 }
 
 fn has_image_extension(path: &Path) -> bool {
@@ -147,7 +147,7 @@ mod tests {
     fn listed(folder: &tempfile::TempDir, arguments: &[&str]) -> Result<Vec<String>> {
         let root = folder.path();
         let arguments: Vec<String> = arguments.iter().map(|a| format!("{}/{a}", root.display())).collect();
-        let paths = list_images(&arguments)?;
+        let paths = images(&arguments)?;
         let relative = |path: PathBuf| path.strip_prefix(root).map(|p| p.to_string_lossy().into_owned());
         Ok(paths.into_iter().map(|path| relative(path).expect("below the folder")).collect())
     }

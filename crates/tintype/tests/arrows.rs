@@ -48,7 +48,8 @@ fn crates_depend_only_along_the_arrows() {
 fn light_crates_stay_light() {
     let metadata = metadata();
     let edges = normal_edges(&metadata);
-    let names: BTreeMap<&PackageId, &str> = metadata.packages.iter().map(|p| (&p.id, p.name.as_str())).collect();
+    let names: BTreeMap<&PackageId, &str> =
+        metadata.packages.iter().map(|p| (&p.id, p.name.as_str())).collect();
     let mut problems = Vec::new();
     for (name, _, forbidden) in ARROWS {
         let root = metadata.workspace_packages().into_iter().find(|p| p.name == *name).map(|p| &p.id);

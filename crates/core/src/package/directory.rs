@@ -112,7 +112,7 @@ fn write_version(package: &Package, folder: &Path, shared: &[String]) -> Result<
         digests.insert(name.to_owned(), digest::of_bytes(bytes));
         write_file(&folder.join(name), bytes)
     };
-    let model = package.model_bytes()?;
+    let model = package.model.bytes()?;
     write(MODEL_FILE, &model)?;
     write(SPEC_FILE, package.spec.to_toml()?.as_bytes())?;
     if shared != package.labels {

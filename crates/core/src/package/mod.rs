@@ -13,7 +13,7 @@ mod contents;
 mod digest;
 mod directory;
 mod external;
-mod labels;
+pub mod labels;
 mod locate;
 mod mar;
 mod name;
@@ -23,7 +23,6 @@ use std::sync::Arc;
 
 pub use archive::ArchiveLimits;
 pub use contents::{Check, Contents, Format, PackagedFile};
-pub use labels::parse as parse_labels;
 pub use mar::MarOptions;
 pub use name::{check_name, check_version};
 
@@ -46,6 +45,19 @@ pub enum ModelSource {
     Path(PathBuf),
     /// In memory, e.g. out of an archive; never with external data.
     Bytes(Arc<[u8]>),
+}
+
+impl ModelSource {
+    /// The ONNX file's bytes: read from the file, or those in memory.
+    ///
+    /// # Errors
+    /// `NotFound` or `Io` when the file cannot be read.
+    pub fn bytes(&self) -> Result<Arc<[u8]>> {
+        match self {
+            Self::Path(path) => Ok(std::fs::read(path).map_err(|e| Error::io(path, e))?.into()),
+            Self::Bytes(bytes) => Ok(bytes.clone()),
+        }
+    }
 }
 
 /// A model with its spec and labels.
@@ -123,14 +135,6 @@ impl Package {
             return Err(Error::new(ErrorKind::InvalidArgument, "the version is empty"));
         }
         labels::check(&self.labels)
-    }
-
-    /// The ONNX bytes: read from the file, or those in memory.
-    fn model_bytes(&self) -> Result<Arc<[u8]>> {
-        match &self.model {
-            ModelSource::Path(path) => Ok(std::fs::read(path).map_err(|e| Error::io(path, e))?.into()),
-            ModelSource::Bytes(bytes) => Ok(bytes.clone()),
-        }
     }
 }
 

@@ -43,7 +43,7 @@ pub(in crate::package) fn write(package: &Package, path: &Path, options: &MarOpt
     if path.exists() && !options.overwrite {
         return Err(exists(path));
     }
-    let model = package.model_bytes()?;
+    let model = package.model.bytes()?;
     if let Some(location) = external::locations(&model)?.first() {
         return Err(external_data(location));
     }
