@@ -337,3 +337,21 @@ fn a_spec_is_optional_and_checked() {
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
     assert!(error.message().contains("tintype.toml") && error.message().contains("resise"), "{error}");
 }
+
+/// Made by `torch-model-archiver`; the script beside it says how.
+#[test]
+fn torchserves_own_archiver_is_understood() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
+    let expected = fs::read_to_string(data.join("torchserve.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    let path = data.join("torchserve.mar");
+    let found = open(&path).unwrap();
+    assert_eq!(found.name, expected["name"]);
+    assert_eq!(found.version, expected["version"]);
+    assert_eq!(serde_json::json!(found.labels), expected["labels"]);
+    assert!(found.spec.preprocess.is_some());
+    let contents = Contents::of(&path, &ArchiveLimits::default()).unwrap();
+    let model = contents.files.iter().find(|file| file.name == "colours.onnx").unwrap();
+    assert_eq!(model.sha256, expected["model_sha256"]);
+    assert_eq!(model.check, Check::Unlisted);
+}

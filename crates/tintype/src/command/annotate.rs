@@ -12,6 +12,8 @@ use embedded_graphics::pixelcolor::BinaryColor;
 use embedded_graphics::prelude::{DrawTarget, Drawable, OriginDimensions, Pixel, Point, Size};
 use embedded_graphics::text::{Baseline, Text};
 use image::{Rgb, RgbImage};
+use tintype_core::image::Limits;
+use tintype_core::{Error, ErrorKind, Exif, Prediction};
 
 /// One character, in pixels at scale 1.
 const CELL: (u32, u32) = (10, 20);
@@ -25,6 +27,23 @@ const MAX_LINES: usize = 4;
 const PIXELS_PER_SCALE: u32 = 320;
 const BACKGROUND: Rgb<u8> = Rgb([24, 24, 24]);
 const FOREGROUND: Rgb<u8> = Rgb([255, 255, 255]);
+
+/// Writes the picture at `source` with its best class to `target`, turned as its EXIF orientation says.
+///
+/// # Errors
+/// As [`tintype_core::image::decode`]; `Io` when the picture cannot be read or written.
+pub fn write(source: &Path, target: &Path, best: &Prediction) -> tintype_core::Result<()> {
+    let bytes = std::fs::read(source).map_err(|e| Error::io(source, e))?;
+    let picture = tintype_core::image::decode(&bytes, Exif::Apply, &Limits::default())?;
+    let image = RgbImage::from_raw(picture.width, picture.height, picture.data)
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "a decoded picture is shorter than its size says"))?;
+    // The number comes first, so that a long label cannot push it out.
+    let text = format!("{:.1} % {}", best.confidence * 100.0, best.label);
+    annotate(&image, &text).save(target).map_err(|e| match e {
+        image::ImageError::IoError(e) => Error::io(target, e),
+        other => Error::new(ErrorKind::Io, format!("`{}`: {other}", target.display())),
+    })
+}
 
 /// The picture with `text` in a bar below it; wider than before only where a few words would not fit.
 pub fn annotate(image: &RgbImage, text: &str) -> RgbImage {
@@ -207,6 +226,28 @@ mod tests {
         ] {
             assert_eq!(wrap(text, 7), lines, "{text}");
         }
+    }
+
+    #[test]
+    fn a_file_is_written_in_the_form_of_its_name() {
+        let folder = tempfile::tempdir().expect("a temporary directory");
+        let source = folder.path().join("in.png");
+        RgbImage::from_pixel(200, 100, RED).save(&source).expect("a picture");
+        let best = Prediction { index: 3, label: "dog".to_owned(), confidence: 0.9812 };
+        for (name, format) in [("out.png", image::ImageFormat::Png), ("out.jpg", image::ImageFormat::Jpeg)] {
+            let target = folder.path().join(name);
+            write(&source, &target, &best).expect("a picture");
+            let bytes = std::fs::read(&target).expect("a file");
+            assert_eq!(image::guess_format(&bytes).expect("an image"), format);
+            let written = image::load_from_memory(&bytes).expect("an image").to_rgb8();
+            assert_eq!(written.dimensions(), (200, 128), "{name}");
+        }
+        let expected = annotate(&RgbImage::from_pixel(200, 100, RED), "98.1 % dog");
+        assert_eq!(image::open(folder.path().join("out.png")).expect("an image").to_rgb8(), expected);
+        std::fs::write(&source, "no picture").expect("a file");
+        let error = write(&source, &folder.path().join("x.png"), &best).expect_err("no picture");
+        assert_eq!(error.kind(), ErrorKind::NotAnImage);
+        assert!(!folder.path().join("x.png").exists());
     }
 
     #[test]

@@ -25,6 +25,7 @@ impl Fixture {
         fixture.write("m.onnx", onnx::scores(&[3], &[1.0, 0.0, 0.0, 0.0, 1.0, 0.0], &[0.0, 0.0]));
         fixture.write("labels.txt", "cat\ndog\n");
         fixture.write("spec.toml", "[postprocess]\ntop_k = 1\n");
+        fixture.write("image.onnx", onnx::scores(&[3, 2, 2], &[0.0; 24], &[0.0, 0.0]));
         fixture
     }
 
@@ -101,10 +102,22 @@ fn what_does_not_fit_is_not_packaged() {
     fixture.write("three.txt", "cat\ndog\nfox\n");
     fixture.write("typo.toml", "[postproces]\n");
     fixture.write("photo.onnx", b"\xff\xd8\xff\xe0");
+    fixture.write("small.toml", "[preprocess]\nresize = { exact = [2, 2] }\n");
+    fixture.write("large.toml", "[preprocess]\nresize = { exact = [4, 4] }\n");
+    fixture.write("wrong.toml", "[preprocess]\nresize = { exact = [2, 2] }\nstd = [0.0]\n");
+    fixture
+        .run("create --name pets --onnx @image.onnx --spec @small.toml --labels @labels.txt --out @fits.mar")
+        .expect("it fits");
     let cases = [
         ("--name pets --onnx @m.onnx --labels @three.txt", "expected 2 labels, found 3"),
         ("--name pets --onnx @m.onnx --spec @typo.toml", "typo.toml"),
         ("--name pets --onnx @photo.onnx", "not an onnx model"),
+        ("--name pets --onnx @image.onnx --spec @large.toml", "f32[?,3,2,2]"),
+        ("--name pets --onnx @image.onnx --spec @wrong.toml", "std"),
+        (
+            "--name pets --onnx @image.onnx --spec @small.toml --labels @three.txt",
+            "expected 2 labels, found 3",
+        ),
         ("--name pets --onnx @none.onnx", "none.onnx"),
         ("--name p/ts --onnx @m.onnx", "model name `p/ts`"),
         ("--name pets --onnx @m.onnx --version 1.0", "version `1.0`"),
