@@ -20,7 +20,7 @@ mod tensor;
 pub use classifier::ImageClassifier;
 pub use error::{Error, ErrorKind, Result};
 pub use package::{ModelSource, Package};
-pub use plan::{PRESETS, Plan, Scratch, Slot};
+pub use plan::{Plan, Preset, Scratch, Slot};
 pub use postprocess::Prediction;
 pub use spec::{
     Activation, Channels, Exif, Filter, Layout, ModelSpec, Pad, PixelType, PostprocessSpec, PreprocessSpec,

@@ -15,7 +15,7 @@ mod validate;
 
 use std::sync::Arc;
 
-pub use preset::PRESETS;
+pub use preset::Preset;
 
 use geometry::Geometry;
 use half::f16;
