@@ -11,7 +11,7 @@ use tintype_core::{Error, ErrorKind, Result};
 
 use crate::model::{Model, axis, first_axis, tensor_value};
 use crate::proto::{DataType, NodeProto, TensorProto};
-use crate::rewrite::{free_name, prune, rename};
+use crate::rewrite::{clear_name, free_name, prune};
 
 pub use find::{Head, Source, find};
 
@@ -36,7 +36,7 @@ pub fn cut(model: &Model, output: &str) -> Result<Model> {
     if head.steps().is_empty() && head.value == FEATURES {
         // An earlier `replace` left them exactly so.
     } else {
-        let moved = clear_name(&mut model, FEATURES);
+        let moved = clear_name(model.graph_mut(), FEATURES);
         let from = if head.value == FEATURES { moved } else { head.value.clone() };
         append_features(&mut model, &head, &from);
     }
@@ -69,7 +69,7 @@ pub fn replace(model: &Model, output: &str, weights: &[f32], bias: &[f32]) -> Re
     }
     let mut model = cut(model, output)?;
     for name in [LOGITS, WEIGHT, BIAS] {
-        clear_name(&mut model, name);
+        clear_name(model.graph_mut(), name);
     }
     let batch = first_axis(model.graph(), &head.input);
     let graph = model.graph_mut();
@@ -78,16 +78,6 @@ pub fn replace(model: &Model, output: &str, weights: &[f32], bias: &[f32]) -> Re
     graph.initializer.push(TensorProto::from_f32(BIAS, &[classes], bias));
     graph.output = vec![tensor_value(LOGITS, DataType::Float, vec![batch, axis(classes)])];
     Ok(model)
-}
-
-/// Frees `name` for a new value; returns what the value that had it is called now.
-fn clear_name(model: &mut Model, name: &str) -> String {
-    let graph = model.graph_mut();
-    let other = free_name(graph, name);
-    if other != name {
-        rename(graph, name, &other);
-    }
-    other
 }
 
 /// Adds the nodes between what the head reads and [`FEATURES`]: at least one, for the name's sake.

@@ -1,17 +1,27 @@
 //! ONNX as data.
 //!
 //! * [`Model`] reads and writes files; [`proto`] is the format, message by message;
+//! * [`Builder`] writes a model layer by layer; [`arch`] has the architectures;
+//! * [`differentiate`] makes a classifier's graph one that computes loss and gradients;
 //! * [`head`] finds the last linear layer of a classifier, cuts the graph before it, and replaces it.
 //!
 //! Running a graph is the business of `tintype-engine`.
 
+pub mod arch;
+mod builder;
+mod gradient;
 pub mod head;
 mod model;
 mod node;
 pub mod proto;
 mod rewrite;
+mod shape;
 mod tensor;
+mod window;
 mod wiring;
 
+pub use builder::{Builder, Conv};
+pub use gradient::{BatchNormState, GradientOptions, Parameter, TrainingGraph, differentiate};
 pub use model::Model;
 pub use node::Attribute;
+pub use shape::Shapes;

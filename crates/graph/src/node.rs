@@ -16,6 +16,13 @@ impl NodeProto {
         }
     }
 
+    /// The node in another domain than ONNX's own.
+    #[must_use]
+    pub fn of_domain(mut self, domain: &str) -> Self {
+        domain.clone_into(&mut self.domain);
+        self
+    }
+
     /// The node with another attribute.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Attribute>) -> Self {
@@ -32,6 +39,10 @@ impl NodeProto {
             Attribute::Ints(v) => {
                 attribute.r#type = AttributeType::Ints as i32;
                 attribute.ints = v;
+            }
+            Attribute::String(v) => {
+                attribute.r#type = AttributeType::String as i32;
+                attribute.s = Some(v.into_bytes());
             }
         }
         self.attribute.push(attribute);
@@ -104,6 +115,8 @@ pub enum Attribute {
     Float(f32),
     /// A list of integers.
     Ints(Vec<i64>),
+    /// A string.
+    String(String),
 }
 
 impl From<i64> for Attribute {
@@ -124,8 +137,8 @@ impl From<Vec<i64>> for Attribute {
     }
 }
 
-impl From<&[i64]> for Attribute {
-    fn from(value: &[i64]) -> Self {
-        Self::Ints(value.to_vec())
+impl From<&str> for Attribute {
+    fn from(value: &str) -> Self {
+        Self::String(value.to_owned())
     }
 }

@@ -40,6 +40,15 @@ pub(crate) fn free_name(graph: &GraphProto, wanted: &str) -> String {
         .unwrap_or_default()
 }
 
+/// Frees `name` for a new value; returns what the value that had it is called now.
+pub(crate) fn clear_name(graph: &mut GraphProto, name: &str) -> String {
+    let other = free_name(graph, name);
+    if other != name {
+        rename(graph, name, &other);
+    }
+    other
+}
+
 /// Gives a value another name wherever the graph and its subgraphs use it.
 pub(crate) fn rename(graph: &mut GraphProto, from: &str, to: &str) {
     let swap = |name: &mut String| {

@@ -1,0 +1,5 @@
+//! Architectures: one function each, from its few numbers to a model with initial parameters.
+
+mod small_cnn;
+
+pub use small_cnn::{SmallCnn, small_cnn};

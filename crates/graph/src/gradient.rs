@@ -1,0 +1,231 @@
+//! Training graphs: a classifier's graph with loss and gradients appended.
+//!
+//! [`differentiate`] keeps the forward nodes (batch norms and dropouts become live: [`forward`]), turns the trainable
+//! initializers into inputs ([`parameters`]), appends softmax cross-entropy ([`loss`]), and walks the nodes backwards:
+//! each operator's file says what it contributes to the gradients of its inputs. All of it is written through a
+//! [`tape::Tape`], which knows every shape. The result is a plain ONNX model whose outputs are the loss and the
+//! gradients; running it and updating the parameters is the business of others.
+
+mod activation;
+mod batch_norm;
+mod conv;
+mod elementwise;
+mod forward;
+mod layout;
+mod linear;
+mod loss;
+mod parameters;
+mod pool;
+mod tape;
+
+use tintype_core::{Error, ErrorKind, Result};
+
+use crate::model::{Model, axis, tensor_value};
+use crate::proto::{DataType, NodeProto};
+use crate::rewrite::{clear_name, prune, rename};
+use crate::shape::Shapes;
+use tape::Tape;
+
+/// The domain of the fused operators.
+pub(crate) const FUSED_DOMAIN: &str = "tintype";
+/// Names of a training graph's inputs and outputs.
+const LOSS: &str = "loss";
+const LOGITS: &str = "logits";
+const TARGETS: &str = "targets";
+const SEED: &str = "seed";
+/// The first operator set in which `ReduceSum` takes its axes as an input, as it is written here.
+const FIRST_OPSET: i64 = 13;
+
+/// How to differentiate.
+#[derive(Clone, Copy)]
+pub struct GradientOptions<'a> {
+    /// Images a step.
+    pub batch: usize,
+    /// Whether operators of the domain `tintype` may be used; see `tintype-engine`'s `ort`. Without them the graph
+    /// runs on any engine with ONNX's and ONNX Runtime's own operators, slower and without dropout.
+    pub fused: bool,
+    /// Which parameters get gradients, by name.
+    pub trainable: &'a dyn Fn(&str) -> bool,
+}
+
+/// A graph that computes loss and gradients.
+#[derive(Debug, Clone)]
+pub struct TrainingGraph {
+    /// Inputs, in this order: the image batch; `targets` `f32[N, K]`, whose rows sum to 1; `seed` `i64[1]` if
+    /// [`TrainingGraph::has_seed`]; the parameters.
+    ///
+    /// Outputs, in this order: `loss` `f32[]`, the mean over the batch; `logits` `f32[N, K]`; the gradient of each
+    /// parameter; of each batch norm the batch's mean `f32[C]` and biased variance `f32[C]`.
+    pub model: Model,
+    /// The parameters, in the order of the inputs.
+    pub parameters: Vec<Parameter>,
+    /// The batch norms that run on the batch's own statistics, in the order of the outputs.
+    pub batch_norms: Vec<BatchNormState>,
+    /// Whether the graph draws random numbers, and so has the input `seed`.
+    pub has_seed: bool,
+}
+
+/// An initializer that is trained.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parameter {
+    /// The initializer's name.
+    pub name: String,
+    /// The size of every axis.
+    pub shape: Vec<usize>,
+    /// Its values now, in row-major order.
+    pub values: Vec<f32>,
+}
+
+/// A batch norm that is trained, and the statistics that it keeps for inference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BatchNormState {
+    /// The initializer that holds the running mean.
+    pub mean: String,
+    /// The initializer that holds the running variance.
+    pub variance: String,
+    /// `running = running · momentum + batch · (1 - momentum)`, as ONNX has it; PyTorch's is 1 minus this.
+    pub momentum: f32,
+    /// What is added to the variance.
+    pub epsilon: f32,
+    /// Values a channel in one batch, `N · H · W`: PyTorch keeps the unbiased variance, `count / (count - 1)` times
+    /// the biased one.
+    pub count: usize,
+}
+
+/// Appends loss and gradients to a classifier with one input and one output of scores `[N, K]`.
+///
+/// The loss is softmax cross-entropy on the logits: a `Softmax` or `LogSoftmax` at the end of the graph is left out.
+/// A batch norm whose scale is trainable runs on the batch's statistics, others stay as in inference. `Dropout` nodes
+/// are live.
+///
+/// # Errors
+/// `Unsupported`, naming the node, when a gradient would have to pass an operator that has none; when there is nothing
+/// to train; when the model has several inputs or outputs, dynamic axes other than the batch, or an operator set
+/// before 13. `InvalidModel` when the model contradicts itself.
+pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<TrainingGraph> {
+    let mut model = prepared(model)?;
+    let shapes = Shapes::infer(&model, options.batch)?;
+    let input = model.inputs()?.swap_remove(0);
+    let parameters = parameters::choose(&model, options.trainable)?;
+    let forward = forward::rewrite(&model, &parameters, options.fused, &shapes)?;
+    let mut tape = Tape::new(&model, shapes, options.fused)?;
+    for parameter in &parameters {
+        tape.need(&parameter.name);
+    }
+    for node in &forward.nodes {
+        tape.forward(node)?;
+    }
+    loss::append(&mut tape)?;
+    for node in forward.nodes.iter().rev() {
+        backward(&mut tape, node)?;
+    }
+    let parameters = parameters.into_iter().filter(|p| tape.gradient(&p.name).is_some()).collect::<Vec<_>>();
+    if parameters.is_empty() {
+        return Err(Error::new(ErrorKind::Unsupported, "the model has no trainable parameter"));
+    }
+    let logits_shape = tape.shapes.get(LOGITS).unwrap_or_default().to_vec();
+    let image_shape = tape.shapes.get(&input.name).unwrap_or_default().to_vec();
+
+    let gradients = tape.name_gradients(&parameters);
+    let Tape { nodes, initializers, .. } = tape;
+    let graph = model.graph_mut();
+    let declared = |name: &str, shape: &[usize]| {
+        tensor_value(name, DataType::Float, shape.iter().map(|&d| axis(d)).collect())
+    };
+    graph.input = vec![declared(&input.name, &image_shape), declared(TARGETS, &logits_shape)];
+    if forward.has_seed {
+        graph.input.push(tensor_value(SEED, DataType::Int64, vec![axis(1)]));
+    }
+    graph.input.extend(parameters.iter().map(|p| declared(&p.name, &p.shape)));
+    graph.output = vec![declared(LOSS, &[]), declared(LOGITS, &logits_shape)];
+    graph.output.extend(gradients.iter().zip(&parameters).map(|(g, p)| declared(g, &p.shape)));
+    for norm in &forward.batch_norms {
+        graph.output.extend(norm.statistics.iter().map(|name| declared(name, &[norm.channels])));
+    }
+    graph.node = nodes;
+    graph.initializer.retain(|t| parameters.iter().all(|p| p.name != t.name));
+    graph.initializer.extend(initializers);
+    graph.value_info.clear();
+    prune(graph)?;
+    model.import_opset("com.microsoft", 1);
+    if options.fused {
+        model.import_opset(FUSED_DOMAIN, 1);
+    }
+    let batch_norms = forward.batch_norms.into_iter().map(|n| n.state).collect();
+    Ok(TrainingGraph { model, parameters, batch_norms, has_seed: forward.has_seed })
+}
+
+/// The model with its output being the logits by that name, the other names of a training graph free, nothing dead.
+fn prepared(model: &Model) -> Result<Model> {
+    let unsupported = |what: String| Error::new(ErrorKind::Unsupported, what);
+    if model.opset() < FIRST_OPSET {
+        return Err(unsupported(format!(
+            "training needs operator set {FIRST_OPSET} or later, found {}",
+            model.opset()
+        )));
+    }
+    let mut model = model.clone();
+    model.free_initializers();
+    let (inputs, outputs) = (model.graph().input.len(), model.graph().output.len());
+    if inputs != 1 || outputs != 1 {
+        return Err(unsupported(format!(
+            "training needs a model with one input and one output, found {inputs} and {outputs}"
+        )));
+    }
+    let input = model.graph().input[0].name.clone();
+    let logits = loss::logits(model.graph())?;
+    model.graph_mut().output[0].name.clone_from(&logits);
+    prune(model.graph_mut())?;
+    let graph = model.graph_mut();
+    for name in [LOSS, LOGITS, TARGETS, SEED] {
+        if name == logits {
+            continue;
+        }
+        if name == input || graph.initializer.iter().any(|t| t.name == name) {
+            return Err(unsupported(format!("an input or initializer is called `{name}`")));
+        }
+        clear_name(graph, name);
+    }
+    rename(graph, &logits, LOGITS);
+    Ok(model)
+}
+
+/// Adds what `node` contributes to the gradients of its inputs, if a gradient reaches it and an input needs one.
+fn backward(tape: &mut Tape, node: &NodeProto) -> Result<()> {
+    let reached: Vec<Option<String>> =
+        node.output.iter().map(|name| tape.gradient(name).map(str::to_owned)).collect();
+    let wanted = node.input.iter().any(|name| tape.is_needed(name));
+    if !wanted || reached.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    let [Some(dy), rest @ ..] = reached.as_slice() else {
+        return Err(node.error(ErrorKind::Unsupported, "has no gradient through its second output"));
+    };
+    if rest.iter().any(Option::is_some) {
+        return Err(node.error(ErrorKind::Unsupported, "has no gradient through its second output"));
+    }
+    match (node.domain.as_str(), node.op_type.as_str()) {
+        (FUSED_DOMAIN, "BatchNormTrain") => batch_norm::trained(tape, node, dy),
+        (FUSED_DOMAIN, "Dropout") => activation::dropout(tape, node, dy),
+        ("" | "ai.onnx", op) => match op {
+            "Add" => elementwise::add(tape, node, dy),
+            "AveragePool" => pool::average(tape, node, dy),
+            "BatchNormalization" => batch_norm::frozen(tape, node, dy),
+            "Conv" => conv::conv(tape, node, dy),
+            "Div" => elementwise::div(tape, node, dy),
+            "Dropout" | "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => {
+                layout::same_elements(tape, node, dy)
+            }
+            "Gemm" => linear::gemm(tape, node, dy),
+            "GlobalAveragePool" | "ReduceMean" => pool::mean(tape, node, dy),
+            "MatMul" => linear::matmul(tape, node, dy),
+            "MaxPool" => pool::max(tape, node, dy),
+            "Mul" => elementwise::mul(tape, node, dy),
+            "Relu" => activation::relu(tape, node, dy),
+            "Sub" => elementwise::sub(tape, node, dy),
+            "Transpose" => layout::transpose(tape, node, dy),
+            _ => Err(node.error(ErrorKind::Unsupported, "has no gradient")),
+        },
+        _ => Err(node.error(ErrorKind::Unsupported, "has no gradient")),
+    }
+}

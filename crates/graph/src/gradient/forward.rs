@@ -1,0 +1,157 @@
+//! The forward nodes as training runs them.
+//!
+//! A batch norm with a trainable scale becomes `tintype.BatchNormTrain`, together with the `Relu` that alone reads
+//! it; a dropout becomes `tintype.Dropout`. The rest stays. Where fused operators are not allowed the tape writes a
+//! batch norm in pieces, and a dropout is refused: ONNX has no operator that would draw the same mask twice.
+
+use tintype_core::{ErrorKind, Result};
+
+use super::{BatchNormState, FUSED_DOMAIN, Parameter, SEED};
+use crate::model::Model;
+use crate::proto::NodeProto;
+use crate::shape::Shapes;
+use crate::wiring::Wiring;
+
+/// The rewritten nodes, in order.
+pub(super) struct Forward {
+    pub(super) nodes: Vec<NodeProto>,
+    pub(super) batch_norms: Vec<TrainedNorm>,
+    pub(super) has_seed: bool,
+}
+
+/// A batch norm that runs on the batch's statistics.
+pub(super) struct TrainedNorm {
+    pub(super) state: BatchNormState,
+    /// The values that hold the batch's mean and variance.
+    pub(super) statistics: [String; 2],
+    pub(super) channels: usize,
+}
+
+/// Rewrites the nodes of `model`.
+pub(super) fn rewrite(
+    model: &Model,
+    parameters: &[Parameter],
+    fused: bool,
+    shapes: &Shapes,
+) -> Result<Forward> {
+    let rewriter = Rewriter { model, wiring: Wiring::new(model.graph())?, parameters, fused, shapes };
+    let mut forward = Forward { nodes: Vec::new(), batch_norms: Vec::new(), has_seed: false };
+    let mut absorbed: Vec<&str> = Vec::new();
+    for node in &model.graph().node {
+        match node.standard_op() {
+            Some("Relu") if absorbed.contains(&node.output[0].as_str()) => {}
+            Some("BatchNormalization") if rewriter.is_trained(node) => {
+                let relu = if fused { rewriter.only_relu(&node.output[0]) } else { None };
+                absorbed.extend(relu);
+                let (node, norm) = rewriter.batch_norm(node, relu)?;
+                if forward.batch_norms.iter().any(|n| n.state.mean == norm.state.mean) {
+                    return Err(node.error(
+                        ErrorKind::Unsupported,
+                        format!("shares its running mean `{}` with another batch norm", norm.state.mean),
+                    ));
+                }
+                forward.batch_norms.push(norm);
+                forward.nodes.push(node);
+            }
+            Some("Dropout") => {
+                let dropout = rewriter.dropout(node, forward.nodes.len())?;
+                forward.has_seed |= dropout.domain == FUSED_DOMAIN;
+                forward.nodes.push(dropout);
+            }
+            _ => forward.nodes.push(node.clone()),
+        }
+    }
+    Ok(forward)
+}
+
+struct Rewriter<'a> {
+    model: &'a Model,
+    wiring: Wiring<'a>,
+    parameters: &'a [Parameter],
+    fused: bool,
+    shapes: &'a Shapes,
+}
+
+impl<'a> Rewriter<'a> {
+    /// Whether a batch norm's scale is a parameter.
+    fn is_trained(&self, node: &NodeProto) -> bool {
+        let scale = node.input_name(1).and_then(|name| self.wiring.constant(name));
+        scale.is_some_and(|scale| self.parameters.iter().any(|p| p.name == scale.name))
+    }
+
+    /// The output of the `Relu` that is the only reader of `value`.
+    fn only_relu(&self, value: &str) -> Option<&'a str> {
+        let graph = self.model.graph();
+        let mut readers = graph.node.iter().filter(|n| n.reads().contains(&value));
+        let reader = readers.next().filter(|n| n.standard_op() == Some("Relu"))?;
+        let alone = readers.next().is_none() && !graph.output.iter().any(|o| o.name == value);
+        alone.then_some(reader.output[0].as_str())
+    }
+
+    fn batch_norm(&self, node: &NodeProto, relu: Option<&str>) -> Result<(NodeProto, TrainedNorm)> {
+        let stored = |i: usize| {
+            let tensor = node.input_name(i).and_then(|name| self.wiring.constant(name));
+            tensor.map(|t| t.name.clone()).ok_or_else(|| {
+                node.error(ErrorKind::Unsupported, format!("has an input {i} that is not an initializer"))
+            })
+        };
+        let shape = self.shapes.of(node, node.input_name(0).unwrap_or_default())?;
+        let &[batch, channels, ref pixels @ ..] = shape else {
+            return Err(node.error(ErrorKind::Unsupported, format!("has no channels in the shape {shape:?}")));
+        };
+        let epsilon = node.float("epsilon").unwrap_or(1e-5);
+        let output = relu.unwrap_or(&node.output[0]);
+        let statistics = ["mean", "variance"].map(|what| format!("{output}/batch_{what}"));
+        let trained = NodeProto {
+            op_type: "BatchNormTrain".to_owned(),
+            name: node.name.clone(),
+            input: node.input[..3].to_vec(),
+            output: vec![output.to_owned(), statistics[0].clone(), statistics[1].clone()],
+            ..NodeProto::default()
+        };
+        let trained =
+            trained.of_domain(FUSED_DOMAIN).with("epsilon", epsilon).with("relu", i64::from(relu.is_some()));
+        let state = BatchNormState {
+            mean: stored(3)?,
+            variance: stored(4)?,
+            momentum: node.float("momentum").unwrap_or(0.9),
+            epsilon,
+            count: batch * pixels.iter().product::<usize>(),
+        };
+        Ok((trained, TrainedNorm { state, statistics, channels }))
+    }
+
+    /// A live dropout, or an `Identity` where nothing is dropped. `salt` tells the layers' masks apart.
+    fn dropout(&self, node: &NodeProto, salt: usize) -> Result<NodeProto> {
+        let ratio = match node.input_name(1) {
+            Some(name) => {
+                let stored = self.wiring.constant(name).and_then(|t| t.to_f32().ok());
+                let first = stored.as_deref().and_then(|v| v.first().copied());
+                first.ok_or_else(|| node.error(ErrorKind::Unsupported, "has a ratio that is not stored"))?
+            }
+            None => node.float("ratio").unwrap_or(0.5),
+        };
+        if !(0.0..1.0).contains(&ratio) {
+            return Err(node.error(
+                ErrorKind::InvalidModel,
+                format!("has the ratio {ratio}, expected 0 or more and less than 1"),
+            ));
+        }
+        let input = node.input[0].as_str();
+        if ratio == 0.0 {
+            return Ok(NodeProto::new("Identity", &[input], &[&node.output[0]]));
+        }
+        if !self.fused {
+            return Err(node.error(
+                ErrorKind::Unsupported,
+                format!("drops values with the ratio {ratio}, which needs the fused operators"),
+            ));
+        }
+        let mut live = NodeProto::new("Dropout", &[input, SEED], &[&node.output[0]])
+            .of_domain(FUSED_DOMAIN)
+            .with("ratio", ratio)
+            .with("salt", salt as i64);
+        live.name.clone_from(&node.name);
+        Ok(live)
+    }
+}

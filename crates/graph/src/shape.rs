@@ -1,0 +1,123 @@
+//! The shapes of a graph's values, once the batch is fixed.
+//!
+//! What can be inferred is; a value whose shape does not follow is left out, and only who asks for it gets an error:
+//! an unknown operator does not matter where no gradient passes. [`integers`] follows the arithmetic on sizes that
+//! exporters leave in a graph.
+
+mod integers;
+mod rules;
+
+use std::collections::HashMap;
+
+use tintype_core::{Error, ErrorKind, Result};
+
+use crate::model::Model;
+use crate::proto::NodeProto;
+use crate::wiring::Wiring;
+
+/// The shape of every value that has a known one.
+#[derive(Debug, Clone, Default)]
+pub struct Shapes {
+    known: HashMap<String, Vec<usize>>,
+}
+
+impl Shapes {
+    /// Infers shapes with the first axis of every input being `batch`.
+    ///
+    /// # Errors
+    /// `InvalidModel` when shapes contradict each other, naming the node; `Unsupported` when an input has another
+    /// dynamic axis than its first.
+    pub fn infer(model: &Model, batch: usize) -> Result<Self> {
+        let mut shapes = Self::default();
+        for tensor in &model.graph().initializer {
+            shapes.insert(&tensor.name, tensor.shape()?);
+        }
+        for input in model.inputs()? {
+            let mut axes = input.shape.clone();
+            if let Some(first) = axes.first_mut() {
+                *first = Some(batch);
+            }
+            let fixed: Option<Vec<usize>> = axes.into_iter().collect();
+            let fixed = fixed.ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Unsupported,
+                    format!("input `{input}` has dynamic axes, expected none but the first"),
+                )
+            })?;
+            if elements(&fixed).is_none() {
+                return Err(Error::new(ErrorKind::InvalidModel, format!("input `{input}` is too large")));
+            }
+            shapes.insert(&input.name, fixed);
+        }
+        let wiring = Wiring::new(model.graph())?;
+        let mut integers = integers::Integers::new(&wiring);
+        for node in &model.graph().node {
+            integers.follow(node, &shapes);
+            if let Some(shape) = rules::output(node, &shapes, &integers)?
+                && let Some(name) = node.output_name(0)
+            {
+                shapes.insert(name, shape);
+            }
+        }
+        Ok(shapes)
+    }
+
+    /// The shape of a value, if it is known.
+    pub fn get(&self, name: &str) -> Option<&[usize]> {
+        self.known.get(name).map(Vec::as_slice)
+    }
+
+    /// The shape of a value that `node` reads or makes.
+    ///
+    /// # Errors
+    /// `Unsupported`, naming the node, when it is not known.
+    pub(crate) fn of(&self, node: &NodeProto, name: &str) -> Result<&[usize]> {
+        self.get(name).ok_or_else(|| {
+            node.error(
+                ErrorKind::Unsupported,
+                format!("has `{name}`, whose shape does not follow from the graph"),
+            )
+        })
+    }
+
+    pub(crate) fn insert(&mut self, name: &str, shape: Vec<usize>) {
+        self.known.insert(name.to_owned(), shape);
+    }
+}
+
+/// How many elements a shape has; `None` when that is beyond any memory.
+pub(crate) fn elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |a, &d| a.checked_mul(d)).filter(|&n| isize::try_from(n).is_ok())
+}
+
+/// The shape of an operation between two tensors, as NumPy broadcasts; `None` when they do not fit.
+pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Vec<usize>> {
+    let rank = a.len().max(b.len());
+    let at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |j| shape[j]);
+    (0..rank)
+        .map(|i| match (at(a, i), at(b, i)) {
+            (x, y) if x == y => Some(x),
+            (1, y) => Some(y),
+            (x, 1) => Some(x),
+            _ => None,
+        })
+        .collect()
+}
+
+/// An axis counted from the end where it is negative; `None` when there is no such axis.
+pub(crate) fn resolve_axis(axis: i64, rank: usize) -> Option<usize> {
+    let counted = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(counted).ok().filter(|&a| a < rank)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broadcasting_is_numpys() {
+        assert_eq!(broadcast(&[2, 3, 4], &[3, 1]), Some(vec![2, 3, 4]));
+        assert_eq!(broadcast(&[], &[5]), Some(vec![5]));
+        assert_eq!(broadcast(&[2, 3], &[2]), None);
+    }
+}

@@ -1,0 +1,202 @@
+//! The shape of each operator's first output.
+
+use tintype_core::{Error, ErrorKind, Result};
+
+use super::integers::Integers;
+use super::{Shapes, broadcast, elements, resolve_axis};
+use crate::proto::{NodeProto, TensorProto};
+use crate::window::Window;
+
+/// Operators whose output has the shape of their first input.
+const SAME: &[&str] = &[
+    "BatchNormalization",
+    "Cast",
+    "Clip",
+    "DequantizeLinear",
+    "Dropout",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Log",
+    "LogSoftmax",
+    "Mish",
+    "Neg",
+    "QuantizeLinear",
+    "Reciprocal",
+    "Relu",
+    "Selu",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Sqrt",
+    "Tanh",
+];
+
+/// The shape of `node`'s first output; `None` when it does not follow.
+pub(super) fn output(node: &NodeProto, shapes: &Shapes, integers: &Integers) -> Result<Option<Vec<usize>>> {
+    let shape = |i: usize| node.input_name(i).and_then(|name| shapes.get(name));
+    let Some(op) = node.standard_op() else { return Ok(None) };
+    if op == "Constant" {
+        return node.attribute("value").and_then(|a| a.t.as_ref()).map(TensorProto::shape).transpose();
+    }
+    let Some(x) = shape(0) else { return Ok(None) };
+    let list = |attribute: &str, input: usize| match node.input_name(input) {
+        Some(name) => integers.get(name),
+        None => node.ints(attribute).map(<[i64]>::to_vec),
+    };
+    let wrong = || misfit(node, &(0..node.input.len()).filter_map(shape).collect::<Vec<_>>());
+    let found = match op {
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" => match shape(1) {
+            Some(y) => broadcast(x, y),
+            None => return Ok(None),
+        },
+        "Conv" => match (x, shape(1)) {
+            (&[n, c, h, w], Some(&[o, inner, kh, kw])) => {
+                let groups = usize::try_from(node.int("group").unwrap_or(1)).unwrap_or(0);
+                let fits = groups > 0 && inner * groups == c && o % groups == 0;
+                let window = Window::of(node, [kh, kw], [h, w])?;
+                window.output([h, w]).filter(|_| fits).map(|[h, w]| vec![n, o, h, w])
+            }
+            _ => return Ok(None),
+        },
+        "MaxPool" | "AveragePool" => match (x, node.ints("kernel_shape")) {
+            (&[n, c, h, w], Some(&[kh, kw])) => {
+                let kernel = [usize::try_from(kh).unwrap_or(0), usize::try_from(kw).unwrap_or(0)];
+                Window::of(node, kernel, [h, w])?.output([h, w]).map(|[h, w]| vec![n, c, h, w])
+            }
+            _ => return Ok(None),
+        },
+        "GlobalAveragePool" | "GlobalMaxPool" if x.len() > 2 => {
+            Some(x.iter().enumerate().map(|(i, &d)| if i < 2 { d } else { 1 }).collect())
+        }
+        "Gemm" => match (x, shape(1)) {
+            (&[a, b], Some(&[c, d])) => {
+                let (m, k) = if node.int("transA").unwrap_or(0) != 0 { (b, a) } else { (a, b) };
+                let (l, n) = if node.int("transB").unwrap_or(0) != 0 { (d, c) } else { (c, d) };
+                (k == l).then(|| vec![m, n])
+            }
+            (_, None) => return Ok(None),
+            _ => None,
+        },
+        "MatMul" => match shape(1) {
+            Some(y) => product(x, y),
+            None => return Ok(None),
+        },
+        "Flatten" => {
+            let axis = node.int("axis").unwrap_or(1);
+            let axis = if axis == x.len() as i64 { Some(x.len()) } else { resolve_axis(axis, x.len()) };
+            axis.map(|a| vec![x[..a].iter().product(), x[a..].iter().product()])
+        }
+        "Reshape" => match list("shape", 1) {
+            Some(wanted) => reshape(x, &wanted, node.int("allowzero").unwrap_or(0) != 0),
+            None => return Ok(None),
+        },
+        "Squeeze" => {
+            let axes = list("axes", 1);
+            if node.input_name(1).is_some() && axes.is_none() {
+                return Ok(None);
+            }
+            squeeze(x, axes.as_deref())
+        }
+        "Unsqueeze" => match list("axes", 1) {
+            Some(axes) => unsqueeze(x, &axes),
+            None => return Ok(None),
+        },
+        "Transpose" => match node.ints("perm").filter(|p| !p.is_empty()) {
+            Some(perm) if perm.len() == x.len() => {
+                perm.iter().map(|&p| resolve_axis(p, x.len()).map(|p| x[p])).collect()
+            }
+            Some(_) => None,
+            None => Some(x.iter().rev().copied().collect()),
+        },
+        "ReduceMean" | "ReduceSum" => {
+            let axes = list("axes", 1);
+            if node.input_name(1).is_some() && axes.is_none() {
+                return Ok(None);
+            }
+            reduce(x, axes.as_deref().unwrap_or_default(), node.int("keepdims").unwrap_or(1) != 0)
+        }
+        "Concat" => {
+            let parts: Option<Vec<&[usize]>> = (0..node.input.len()).map(shape).collect();
+            match parts {
+                Some(parts) => concat(&parts, node.int("axis").unwrap_or(0)),
+                None => return Ok(None),
+            }
+        }
+        _ if SAME.contains(&op) => Some(x.to_vec()),
+        _ => return Ok(None),
+    };
+    found.filter(|s| elements(s).is_some()).map(Some).ok_or_else(wrong)
+}
+
+fn misfit(node: &NodeProto, inputs: &[&[usize]]) -> Error {
+    let list: Vec<String> = inputs.iter().map(|s| format!("{s:?}")).collect();
+    node.error(ErrorKind::InvalidModel, format!("cannot work on inputs of the shapes {}", list.join(", ")))
+}
+
+/// A matrix product over leading axes that broadcast; vectors are not taken.
+fn product(x: &[usize], y: &[usize]) -> Option<Vec<usize>> {
+    let ([lead_x @ .., m, k], [lead_y @ .., l, n]) = (x, y) else { return None };
+    let mut shape = broadcast(lead_x, lead_y).filter(|_| k == l)?;
+    shape.extend([m, n]);
+    Some(shape)
+}
+
+fn reshape(x: &[usize], wanted: &[i64], zero_is_zero: bool) -> Option<Vec<usize>> {
+    let count: usize = x.iter().product();
+    let mut shape = Vec::with_capacity(wanted.len());
+    let mut open = None;
+    for (i, &d) in wanted.iter().enumerate() {
+        shape.push(match d {
+            -1 if open.is_none() => {
+                open = Some(i);
+                1
+            }
+            0 if !zero_is_zero => *x.get(i)?,
+            d => usize::try_from(d).ok()?,
+        });
+    }
+    if let Some(i) = open {
+        shape[i] = count.checked_div(elements(&shape)?)?;
+    }
+    (elements(&shape)? == count).then_some(shape)
+}
+
+fn squeeze(x: &[usize], axes: Option<&[i64]>) -> Option<Vec<usize>> {
+    let Some(axes) = axes else { return Some(x.iter().copied().filter(|&d| d != 1).collect()) };
+    let gone: Vec<usize> = axes.iter().map(|&a| resolve_axis(a, x.len())).collect::<Option<_>>()?;
+    if gone.iter().any(|&a| x[a] != 1) {
+        return None;
+    }
+    Some(x.iter().enumerate().filter(|(i, _)| !gone.contains(i)).map(|(_, &d)| d).collect())
+}
+
+fn unsqueeze(x: &[usize], axes: &[i64]) -> Option<Vec<usize>> {
+    let rank = x.len() + axes.len();
+    let new: Vec<usize> = axes.iter().map(|&a| resolve_axis(a, rank)).collect::<Option<_>>()?;
+    let mut old = x.iter();
+    (0..rank).map(|i| if new.contains(&i) { Some(1) } else { old.next().copied() }).collect()
+}
+
+fn reduce(x: &[usize], axes: &[i64], keep: bool) -> Option<Vec<usize>> {
+    let axes: Vec<usize> = axes.iter().map(|&a| resolve_axis(a, x.len())).collect::<Option<_>>()?;
+    let reduced = |i: usize| axes.is_empty() || axes.contains(&i);
+    let kept = x.iter().enumerate().filter(|&(i, _)| keep || !reduced(i));
+    Some(kept.map(|(i, &d)| if reduced(i) { 1 } else { d }).collect())
+}
+
+fn concat(parts: &[&[usize]], axis: i64) -> Option<Vec<usize>> {
+    let mut shape = parts.first()?.to_vec();
+    let axis = resolve_axis(axis, shape.len())?;
+    for part in &parts[1..] {
+        let fits = part.len() == shape.len() && (0..shape.len()).all(|i| i == axis || part[i] == shape[i]);
+        shape[axis] += fits.then(|| part[axis])?;
+    }
+    Some(shape)
+}
