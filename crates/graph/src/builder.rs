@@ -6,8 +6,8 @@
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::model::{Model, axis, dynamic_axis, tensor_value};
-use crate::proto::{DataType, Dimension, GraphProto, NodeProto, TensorProto};
+use crate::model::Model;
+use crate::proto::{DataType, Dimension, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use crate::rewrite::rename;
 
 /// The operator set of built models.
@@ -175,10 +175,10 @@ impl Builder {
     }
 }
 
-fn declared(name: &str, axes: &[usize]) -> crate::proto::ValueInfoProto {
-    let batch: Dimension = dynamic_axis(BATCH);
-    let axes = std::iter::once(batch).chain(axes.iter().map(|&a| axis(a))).collect();
-    tensor_value(name, DataType::Float, axes)
+fn declared(name: &str, axes: &[usize]) -> ValueInfoProto {
+    let batch = Dimension::named(BATCH);
+    let axes = std::iter::once(batch).chain(axes.iter().map(|&a| Dimension::of(a))).collect();
+    ValueInfoProto::tensor(name, DataType::Float, axes)
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ mod tape;
 
 use tintype_core::{Error, ErrorKind, Result};
 
-use crate::model::{Model, axis, tensor_value};
-use crate::proto::{DataType, NodeProto};
+use crate::model::Model;
+use crate::proto::{DataType, Dimension, NodeProto, ValueInfoProto};
 use crate::rewrite::{clear_name, prune, rename};
 use crate::shape::Shapes;
 use tape::Tape;
@@ -130,11 +130,11 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
     let Tape { nodes, initializers, .. } = tape;
     let graph = model.graph_mut();
     let declared = |name: &str, shape: &[usize]| {
-        tensor_value(name, DataType::Float, shape.iter().map(|&d| axis(d)).collect())
+        ValueInfoProto::tensor(name, DataType::Float, shape.iter().map(|&d| Dimension::of(d)).collect())
     };
     graph.input = vec![declared(&input.name, &image_shape), declared(TARGETS, &logits_shape)];
     if forward.has_seed {
-        graph.input.push(tensor_value(SEED, DataType::Int64, vec![axis(1)]));
+        graph.input.push(ValueInfoProto::tensor(SEED, DataType::Int64, vec![Dimension::of(1)]));
     }
     graph.input.extend(parameters.iter().map(|p| declared(&p.name, &p.shape)));
     graph.output = vec![declared(LOSS, &[]), declared(LOGITS, &logits_shape)];

@@ -9,8 +9,8 @@ mod find;
 
 use tintype_core::{Error, ErrorKind, Result};
 
-use crate::model::{Model, axis, first_axis, tensor_value};
-use crate::proto::{DataType, NodeProto, TensorProto};
+use crate::model::{Model, first_axis};
+use crate::proto::{DataType, Dimension, NodeProto, TensorProto, ValueInfoProto};
 use crate::rewrite::{clear_name, free_name, prune};
 
 pub use find::{Head, Source, find};
@@ -42,7 +42,8 @@ pub fn cut(model: &Model, output: &str) -> Result<Model> {
     }
     let batch = first_axis(model.graph(), &head.input);
     let graph = model.graph_mut();
-    graph.output = vec![tensor_value(FEATURES, DataType::Float, vec![batch, axis(head.features)])];
+    graph.output =
+        vec![ValueInfoProto::tensor(FEATURES, DataType::Float, vec![batch, Dimension::of(head.features)])];
     prune(graph)?;
     Ok(model)
 }
@@ -76,7 +77,7 @@ pub fn replace(model: &Model, output: &str, weights: &[f32], bias: &[f32]) -> Re
     graph.node.push(NodeProto::new("Gemm", &[FEATURES, WEIGHT, BIAS], &[LOGITS]).with("transB", 1));
     graph.initializer.push(TensorProto::from_f32(WEIGHT, &[classes, head.features], weights));
     graph.initializer.push(TensorProto::from_f32(BIAS, &[classes], bias));
-    graph.output = vec![tensor_value(LOGITS, DataType::Float, vec![batch, axis(classes)])];
+    graph.output = vec![ValueInfoProto::tensor(LOGITS, DataType::Float, vec![batch, Dimension::of(classes)])];
     Ok(model)
 }
 

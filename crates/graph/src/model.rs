@@ -227,21 +227,25 @@ fn spec(value: &ValueInfoProto) -> Result<TensorSpec> {
     })
 }
 
-/// The declaration of a tensor.
-pub(crate) fn tensor_value(name: &str, dtype: DataType, axes: Vec<Dimension>) -> ValueInfoProto {
-    let tensor = TypeTensor { elem_type: dtype as i32, shape: Some(TensorShapeProto { dim: axes }) };
-    let kind = TypeProto { value: Some(TypeProtoValue::Tensor(tensor)), ..TypeProto::default() };
-    ValueInfoProto { name: name.to_owned(), r#type: Some(Box::new(kind)), ..ValueInfoProto::default() }
+impl ValueInfoProto {
+    /// The declaration of a tensor.
+    pub fn tensor(name: &str, dtype: DataType, axes: Vec<Dimension>) -> Self {
+        let tensor = TypeTensor { elem_type: dtype as i32, shape: Some(TensorShapeProto { dim: axes }) };
+        let kind = TypeProto { value: Some(TypeProtoValue::Tensor(tensor)), ..TypeProto::default() };
+        Self { name: name.to_owned(), r#type: Some(Box::new(kind)), ..Self::default() }
+    }
 }
 
-/// An axis of a known size.
-pub(crate) fn axis(size: usize) -> Dimension {
-    Dimension { value: Some(DimensionValue::Size(size as i64)), ..Dimension::default() }
-}
+impl Dimension {
+    /// An axis of a known size.
+    pub fn of(size: usize) -> Self {
+        Self { value: Some(DimensionValue::Size(size as i64)), ..Self::default() }
+    }
 
-/// An axis of any size.
-pub(crate) fn dynamic_axis(name: &str) -> Dimension {
-    Dimension { value: Some(DimensionValue::Name(name.to_owned())), ..Dimension::default() }
+    /// An axis of any size, by the name under which sizes must agree.
+    pub fn named(name: &str) -> Self {
+        Self { value: Some(DimensionValue::Name(name.to_owned())), ..Self::default() }
+    }
 }
 
 /// The first axis of an input as declared; dynamic where it is not.
@@ -251,5 +255,5 @@ pub(crate) fn first_axis(graph: &GraphProto, input: &str) -> Dimension {
         TypeProtoValue::Tensor(tensor) => tensor.shape.as_ref(),
         _ => None,
     });
-    shape.and_then(|s| s.dim.first()).cloned().unwrap_or_else(|| dynamic_axis("N"))
+    shape.and_then(|s| s.dim.first()).cloned().unwrap_or_else(|| Dimension::named("N"))
 }

@@ -35,7 +35,8 @@ pub fn small_cnn(spec: &SmallCnn) -> Result<Model> {
     let mut x = b.input("input", &[3, spec.image, spec.image]);
     let mut channels = 3;
     for (i, width) in (1..).zip(spec.widths) {
-        x = b.conv(&format!("conv{i}"), &x, Conv::same(channels, width, 3));
+        // The batch norm behind it would cancel a bias.
+        x = b.conv(&format!("conv{i}"), &x, Conv { bias: false, ..Conv::same(channels, width, 3) });
         x = b.batch_norm(&format!("bn{i}"), &x, width);
         x = b.relu(&format!("relu{i}"), &x);
         x = b.max_pool(&format!("pool{i}"), &x, 2);

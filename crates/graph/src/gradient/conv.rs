@@ -33,7 +33,7 @@ impl Geometry {
 
     /// Whether every channel has a kernel of its own.
     fn is_depthwise(&self) -> bool {
-        self.groups == self.x[1] && self.groups > 1
+        self.groups > 1 && self.groups == self.x[1] && self.groups == self.weight[0]
     }
 }
 
