@@ -48,6 +48,9 @@ impl OrtBackend {
         if !options.custom_operators {
             return Ok(builder);
         }
+        // In a trained graph the weights are inputs: convolutions cannot be blocked by channels, and blocking the
+        // poolings between them only adds copies.
+        let builder = builder.with_disabled_optimizers("NchwcTransformer")?;
         Ok(builder.with_operators(operators::domain()?)?)
     }
 }
