@@ -29,11 +29,12 @@ macro_rules! wide {
 }
 pub(super) use wide;
 
-/// Independent sums, so that additions need not wait for each other.
-pub(super) const LANES: usize = 32;
+/// Independent sums, so that additions need not wait for each other; as many as the compiler keeps in registers,
+/// with narrow and with wide ones.
+pub(super) const LANES: usize = 16;
 
 /// The sum of `lanes`, in `f64` because it is one of many that are added up.
-pub(super) fn total(lanes: &[f32; LANES]) -> f64 {
+pub(super) fn total(lanes: &[f32]) -> f64 {
     lanes.iter().map(|&lane| f64::from(lane)).sum()
 }
 
