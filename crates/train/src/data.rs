@@ -35,9 +35,9 @@ impl Dataset {
     /// Hidden files and folders are passed over, as are files that are not named as images.
     ///
     /// # Errors
-    /// `NotFound` or `Io` when a folder cannot be read; `InvalidArgument` when there are fewer than two class folders
-    /// or one of them has no image.
-    pub fn from_class_folders(root: &Path) -> Result<Self> {
+    /// `NotFound` or `Io` when a folder cannot be read; `InvalidArgument` when there are fewer than `least` class
+    /// folders or one of them has no image.
+    pub fn from_class_folders(root: &Path, least: usize) -> Result<Self> {
         let mut folders = Vec::new();
         for entry in std::fs::read_dir(root).map_err(|e| Error::io(root, e))? {
             let entry = entry.map_err(|e| Error::io(root, e))?;
@@ -47,10 +47,14 @@ impl Dataset {
             }
         }
         folders.sort();
-        if folders.len() < 2 {
+        if folders.len() < least {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
-                format!("`{}`: expected at least 2 class folders, found {}", root.display(), folders.len()),
+                format!(
+                    "`{}`: expected at least {least} class folders, found {}",
+                    root.display(),
+                    folders.len()
+                ),
             )
             .with_hint("put the images of each class into a folder named after it"));
         }
@@ -119,7 +123,7 @@ mod tests {
     fn folders_are_classes_in_sorted_order() {
         let dir =
             tree(&["dog/1.JPG", "cat/2.png", "cat/more/1.webp", "cat/notes.txt", ".git/x.png", "read.png"]);
-        let data = Dataset::from_class_folders(dir.path()).unwrap();
+        let data = Dataset::from_class_folders(dir.path(), 2).unwrap();
         assert_eq!(data.classes, ["cat", "dog"]);
         let found: Vec<_> = data
             .samples
@@ -133,12 +137,12 @@ mod tests {
     #[test]
     fn too_few_classes_and_empty_ones_are_errors() {
         let one = tree(&["cat/1.png"]);
-        let error = Dataset::from_class_folders(one.path()).unwrap_err();
+        let error = Dataset::from_class_folders(one.path(), 2).unwrap_err();
         assert!(error.message().contains("at least 2 class folders, found 1"), "{error}");
         let empty = tree(&["cat/1.png", "dog/notes.txt"]);
-        let error = Dataset::from_class_folders(empty.path()).unwrap_err();
+        let error = Dataset::from_class_folders(empty.path(), 2).unwrap_err();
         assert!(error.message().contains("has no image"), "{error}");
-        let error = Dataset::from_class_folders(&one.path().join("absent")).unwrap_err();
+        let error = Dataset::from_class_folders(&one.path().join("absent"), 2).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
     }
 }

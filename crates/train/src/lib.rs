@@ -1,21 +1,43 @@
 //! Training image classifiers: data sets, optimizers, the loop, metrics and run directories.
 //!
-//! [`TrainConfig`] says what to do, and everything that happens is told as [`TrainEvent`]s to a [`Subscriber`].
-//! Models and their gradients are graphs (`tintype-graph`) that `tintype-engine` runs; drawing progress and reading
-//! the command line is the binary's.
+//! [`train`] does what a [`TrainConfig`] says and tells everything that happens as [`TrainEvent`]s to a [`Subscriber`];
+//! [`evaluate`] answers a folder of labelled images with any package. Models and their gradients are graphs
+//! (`tintype-graph`) that `tintype-engine` runs; drawing progress and reading the command line is the binary's.
+//!
+//! ```text
+//! run       data → split → scope → run directory
+//! scope     head: features, once → scaling → linear layer      all: architecture, images
+//! trainer   loader → step → optimizer → weights → validation, best kept
+//! ```
 
 pub mod config;
 mod data;
+mod evaluate;
 mod event;
+mod examples;
+mod features;
+mod linear;
+mod loader;
 mod metrics;
 mod optim;
+mod pass;
+mod preprocessing;
+mod run;
+mod run_dir;
+mod scope;
 mod split;
+mod tally;
+mod trainer;
+mod weights;
 
 pub use config::TrainConfig;
 pub use data::{Dataset, IMAGE_EXTENSIONS, Sample};
+pub use evaluate::{EvaluateOptions, evaluate};
 pub use event::{
     DataFacts, EpochReport, ImagesPass, ImagesProgress, StepReport, Subscriber, Summary, TrainEvent,
 };
 pub use metrics::{ClassMetrics, Confusion, Evaluation, FileError};
 pub use optim::Optimizer;
+pub use pass::Stop;
+pub use run::{Outcome, train};
 pub use split::{ContentHash, Split, hash_files, split};

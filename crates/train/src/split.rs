@@ -89,7 +89,7 @@ pub fn split(data: &Dataset, hashes: &[Option<ContentHash>], val_fraction: f64, 
             None => {}
         }
     }
-    check(data, &result)?;
+    require_both(data, &result.train, &result.val)?;
     Ok(result)
 }
 
@@ -121,18 +121,22 @@ fn order_key(hash: &ContentHash, seed: u64) -> ContentHash {
     Sha256::new().chain_update(seed.to_le_bytes()).chain_update(hash).finalize().into()
 }
 
-fn check(data: &Dataset, split: &Split) -> Result<()> {
-    let counts = data.class_counts(split.train.iter().map(|&i| &data.samples[i]));
+/// Checks that there is something to learn from in every class, and something held out.
+///
+/// # Errors
+/// `InvalidArgument` naming the class.
+pub(crate) fn require_both(data: &Dataset, train: &[usize], val: &[usize]) -> Result<()> {
+    let counts = data.class_counts(train.iter().map(|&i| &data.samples[i]));
     if let Some(class) = counts.iter().position(|&n| n == 0) {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
             format!("class `{}` has no readable image to learn from", data.classes[class]),
         ));
     }
-    if split.val.is_empty() {
+    if val.is_empty() {
         return Err(Error::new(
             ErrorKind::InvalidArgument,
-            "no image is held out for validation: every class has only one different image",
+            "no readable image is held out: each class needs two that differ",
         ));
     }
     Ok(())
@@ -204,7 +208,7 @@ mod tests {
         let error = split(&data, &hashes, 0.2, 0).unwrap_err();
         assert!(error.message().contains("class `1` has no readable image"), "{error}");
         let error = split(&data, &[Some([0; 32]), None, None, Some([1; 32]), None], 0.2, 0).unwrap_err();
-        assert!(error.message().contains("no image is held out"), "{error}");
+        assert!(error.message().contains("no readable image is held out"), "{error}");
     }
 
     #[test]

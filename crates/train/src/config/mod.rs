@@ -9,7 +9,7 @@ mod overrides;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tintype_core::{Error, ErrorKind, Result};
+use tintype_core::{Error, ErrorKind, Preset, Result};
 
 pub use overrides::{resolve, usage};
 
@@ -68,18 +68,6 @@ pub enum Scope {
 pub enum Arch {
     /// Four blocks of convolution, batch norm, relu and pool, then two linear layers.
     SmallCnn,
-}
-
-/// Preprocessing that many published models share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Preset {
-    /// torchvision's: the mean and standard deviation of ImageNet, bilinear.
-    Imagenet,
-    /// TensorFlow's: -1..=1, bilinear.
-    Inception,
-    /// OpenAI CLIP's: its own mean and standard deviation, bicubic.
-    Clip,
 }
 
 /// The images and how they are split.

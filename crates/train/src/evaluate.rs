@@ -1,0 +1,149 @@
+//! A package over a folder of labelled images, through the same code that serves it.
+
+use std::ops::Range;
+use std::path::Path;
+
+use tintype_core::image::Limits;
+use tintype_core::{Error, ErrorKind, ImageClassifier, Package, Result, Scratch, Tensor};
+use tintype_engine::{Backend, Session, SessionOptions};
+
+use crate::data::{Dataset, Sample};
+use crate::event::{ImagesPass, Subscriber, TrainEvent};
+use crate::metrics::{Confusion, Evaluation, FileError};
+use crate::pass::{Stop, Watch, batch_of, fixed_batch, over_files};
+
+/// Images that go through the model together.
+const BATCH: usize = 8;
+
+/// How an evaluation computes.
+#[derive(Debug, Clone, Default)]
+pub struct EvaluateOptions {
+    /// Sessions of one thread each; 0 means one a core.
+    pub threads: usize,
+    /// Ends the evaluation early, as an error.
+    pub stop: Stop,
+}
+
+/// Answers every image under `data/<class>/…` and compares with its class.
+///
+/// Files that cannot be read are listed in [`Evaluation::errors`] and count in no figure.
+///
+/// # Errors
+/// `InvalidArgument` when a class folder is no label of the model, or no file is readable; what opening the data,
+/// loading or running the model returns; `Cancelled`.
+pub fn evaluate(
+    package: &Package,
+    data: &Path,
+    backend: &dyn Backend,
+    options: &EvaluateOptions,
+    subscriber: &mut dyn Subscriber,
+) -> Result<Evaluation> {
+    let data = Dataset::from_class_folders(data, 1)?;
+    let threads = match options.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    };
+    let first = backend.load(&package.model, &SessionOptions::default())?;
+    let classifier = ImageClassifier::new(package, first.inputs(), first.outputs(), Limits::default())?;
+    let labels = labels_of(&classifier)?;
+    let truths = match_labels(&data.classes, &labels)?;
+    let batch = if classifier.plan().output_shape().is_some() { BATCH } else { 1 };
+    let batch = fixed_batch(first.as_ref(), classifier.input()).unwrap_or(batch);
+    let mut sessions = vec![first];
+    while sessions.len() < threads {
+        sessions.push(backend.load(&package.model, &SessionOptions::default())?);
+    }
+    let samples = &data.samples;
+    let workers: Vec<_> = sessions
+        .into_iter()
+        .map(|session| {
+            let mut worker = Worker { session, classifier: &classifier, scratch: Scratch::default() };
+            move |range: Range<usize>| worker.run(&samples[range])
+        })
+        .collect();
+    let mut watch = Watch { what: ImagesPass::Evaluate, subscriber, stop: &options.stop };
+    let answers = over_files(samples.len(), batch, workers, &mut watch)?;
+
+    let mut confusion = Confusion::new(labels.len());
+    let mut errors = Vec::new();
+    for (sample, answer) in samples.iter().zip(answers) {
+        match answer {
+            Ok(probabilities) => {
+                confusion.add(truths[sample.class], &probabilities);
+            }
+            Err(error) => {
+                let (path, reason) = (sample.path.clone(), error.message().to_owned());
+                errors.push(FileError {
+                    path: path.display().to_string(),
+                    kind: error.kind().as_str().to_owned(),
+                    message: reason.clone(),
+                });
+                subscriber.on_event(&TrainEvent::Unreadable { path, reason });
+            }
+        }
+    }
+    if errors.len() == samples.len() {
+        return Err(Error::new(ErrorKind::InvalidArgument, "no image could be read"));
+    }
+    Ok(Evaluation { errors, ..confusion.evaluate(&labels) })
+}
+
+/// The model's class names; indices in decimal where it has none.
+fn labels_of(classifier: &ImageClassifier) -> Result<Vec<String>> {
+    let classes = classifier.classes().ok_or_else(|| {
+        Error::new(ErrorKind::InvalidModel, "neither the model nor its labels say how many classes there are")
+    })?;
+    Ok((0..classes).map(|index| classifier.label(index)).collect())
+}
+
+/// The model's index of each class folder.
+fn match_labels(folders: &[String], labels: &[String]) -> Result<Vec<usize>> {
+    let index = |folder: &String| labels.iter().position(|label| label == folder);
+    let unknown: Vec<String> =
+        folders.iter().filter(|f| index(f).is_none()).map(|f| format!("`{f}`")).collect();
+    if !unknown.is_empty() {
+        let known: Vec<&str> = labels.iter().take(10).map(String::as_str).collect();
+        let more = if labels.len() > known.len() { ", …" } else { "" };
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("the model has no class {}", unknown.join(", ")),
+        )
+        .with_hint(format!("its classes are {}{more}", known.join(", "))));
+    }
+    Ok(folders.iter().filter_map(index).collect())
+}
+
+struct Worker<'a> {
+    session: Box<dyn Session>,
+    classifier: &'a ImageClassifier,
+    scratch: Scratch,
+}
+
+impl Worker<'_> {
+    fn run(&mut self, samples: &[Sample]) -> Result<Vec<Result<Vec<f32>>>> {
+        let mut images: Vec<Tensor> = Vec::with_capacity(samples.len());
+        let mut answers = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let bytes = std::fs::read(&sample.path).map_err(|e| Error::io(&sample.path, e));
+            let image = bytes.and_then(|bytes| self.classifier.prepare(&bytes, &mut self.scratch));
+            // A readable image's answer is filled in below.
+            answers.push(image.map(|image| {
+                images.push(image);
+                Vec::new()
+            }));
+        }
+        if images.is_empty() {
+            return Ok(answers);
+        }
+        let batch = batch_of(&images, self.session.as_ref(), self.classifier.input())?;
+        let outputs = self.session.run(&[&batch])?;
+        let scores = outputs
+            .get(self.classifier.output())
+            .ok_or_else(|| Error::new(ErrorKind::Internal, "the model has no output for the scores"))?;
+        let mut rows = self.classifier.probabilities(scores)?.into_iter();
+        for answer in answers.iter_mut().filter_map(|a: &mut Result<Vec<f32>>| a.as_mut().ok()) {
+            *answer = rows.next().unwrap_or_default();
+        }
+        Ok(answers)
+    }
+}

@@ -1,0 +1,119 @@
+//! A whole training: data, model, loop, and everything that is left behind.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use tintype_core::package::{MarOptions, check_name};
+use tintype_core::{ModelSource, Package, Result};
+use tintype_engine::Backend;
+
+use crate::config::{Scope, TrainConfig};
+use crate::data::Dataset;
+use crate::event::{DataFacts, Subscriber, Summary, TrainEvent};
+use crate::examples::Divided;
+use crate::metrics::Evaluation;
+use crate::pass::Stop;
+use crate::run_dir::{self, JsonLines};
+use crate::scope::{Job, Trained};
+use crate::split::{hash_files, split};
+
+/// What a training left behind.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The run's directory; every command that takes a MODEL accepts it.
+    pub run_dir: PathBuf,
+    /// The model directory within.
+    pub model_dir: PathBuf,
+    /// The `.mar` within.
+    pub archive: PathBuf,
+    /// What the training came to.
+    pub summary: Summary,
+    /// The kept weights over the held-out images.
+    pub evaluation: Evaluation,
+}
+
+/// Trains as `config` says, tells `subscriber` of it, and writes the run directory.
+///
+/// A requested stop ends training after the step it is in; the best epoch so far is kept and written. While images are
+/// still decoded there is nothing to keep: then the answer is `Cancelled`.
+///
+/// # Errors
+/// `InvalidConfig`, `InvalidArgument`, `NotFound` and `InvalidModel` for what the configuration names;
+/// `MissingRuntime` and `Engine` for the engine; `Cancelled`; `Io`.
+pub fn train(
+    config: &TrainConfig,
+    backend: &dyn Backend,
+    stop: &Stop,
+    subscriber: &mut dyn Subscriber,
+) -> Result<Outcome> {
+    let began = Instant::now();
+    check_name(&config.name)?;
+    let data = Dataset::from_class_folders(&config.data.path, 2)?;
+    let hashes = hash_files(&data, config.threads());
+    let split = split(&data, &hashes, config.data.val_fraction, config.seed)?;
+    let facts = facts(&data, &split);
+    subscriber.on_event(&TrainEvent::Data(facts.clone()));
+    let divided = Divided { data, split };
+
+    let job = Job { config, backend, divided: &divided, stop, began };
+    let ready = job.make_ready()?;
+    let run_dir = run_dir::create(config)?;
+    run_dir::write(&run_dir.join("config.toml"), &config.to_toml()?)?;
+    let mut log = JsonLines::create(run_dir.join("metrics.jsonl"))?;
+    let trained = job.run(ready, &mut (&mut log, subscriber))?;
+    log.finish()?;
+
+    let evaluation = trained.confusion.evaluate(&divided.data.classes);
+    let json = serde_json::to_string_pretty(&evaluation)
+        .map_err(|e| tintype_core::Error::new(tintype_core::ErrorKind::Internal, e.to_string()))?;
+    run_dir::write(&run_dir.join("confusion.json"), &json)?;
+    run_dir::write(&run_dir.join("confusion.txt"), &evaluation.to_table())?;
+    let summary = trained.summary;
+    let package = package(config, trained, &facts, &evaluation);
+    let model_dir = package.write_dir(&run_dir.join("model"))?;
+    let archive = run_dir.join(format!("{}.mar", config.name));
+    package.write_mar(&archive, &MarOptions::default())?;
+    Ok(Outcome { run_dir, model_dir, archive, summary, evaluation })
+}
+
+fn facts(data: &Dataset, split: &crate::split::Split) -> DataFacts {
+    let count = |side: &[usize]| data.class_counts(side.iter().map(|&i| &data.samples[i]));
+    DataFacts {
+        classes: data.classes.clone(),
+        train: count(&split.train),
+        val: count(&split.val),
+        duplicates: split.duplicates,
+        conflicts: split.conflicts,
+    }
+}
+
+fn package(config: &TrainConfig, trained: Trained, facts: &DataFacts, evaluation: &Evaluation) -> Package {
+    let Trained { model, mut spec, summary, .. } = trained;
+    for (name, value) in [
+        ("val_accuracy", evaluation.accuracy),
+        ("val_top5", evaluation.top5),
+        ("val_macro_f1", evaluation.macro_f1),
+        ("val_loss", summary.val_loss),
+    ] {
+        spec.metrics.insert(name.to_owned(), value);
+    }
+    let images = |counts: &[usize]| counts.iter().sum::<usize>().to_string();
+    for (name, value) in [
+        ("scope", if config.scope == Scope::Head { "head" } else { "all" }.to_owned()),
+        ("data", config.data.path.display().to_string()),
+        ("train_images", images(&facts.train)),
+        ("val_images", images(&facts.val)),
+        ("seed", config.seed.to_string()),
+        ("epoch", summary.best_epoch.to_string()),
+        ("tintype", env!("CARGO_PKG_VERSION").to_owned()),
+    ] {
+        spec.provenance.insert(name.to_owned(), value);
+    }
+    Package {
+        name: config.name.clone(),
+        version: "1".to_owned(),
+        spec,
+        labels: facts.classes.clone(),
+        model: ModelSource::Bytes(model.to_bytes().into()),
+    }
+}

@@ -1,0 +1,151 @@
+//! Where a run keeps what it makes, and the log that it writes there.
+//!
+//! ```text
+//! <run>/config.toml                     the resolved configuration
+//! <run>/metrics.jsonl                   a line an epoch, and a summary
+//! <run>/confusion.json, confusion.txt   the kept weights over the held-out images
+//! <run>/model/<name>/1/…, labels.txt    the model directory
+//! <run>/<name>.mar                      the same in one file
+//! ```
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+use tintype_core::{Error, ErrorKind, Result};
+
+use crate::config::TrainConfig;
+use crate::event::{Subscriber, TrainEvent};
+
+/// Makes the run's directory: `run_dir`, or `runs/<name>/<time>` under the working directory.
+///
+/// # Errors
+/// `InvalidArgument` when it exists and is not empty; `Io`.
+pub(crate) fn create(config: &TrainConfig) -> Result<PathBuf> {
+    let path = config
+        .run_dir
+        .clone()
+        .unwrap_or_else(|| Path::new("runs").join(&config.name).join(timestamp(SystemTime::now())));
+    std::fs::create_dir_all(&path).map_err(|e| Error::io(&path, e))?;
+    let mut entries = std::fs::read_dir(&path).map_err(|e| Error::io(&path, e))?;
+    if entries.next().is_some() {
+        return Err(Error::new(
+            ErrorKind::InvalidArgument,
+            format!("run directory `{}` is not empty", path.display()),
+        )
+        .with_hint("choose another `run_dir`, or none for a new one"));
+    }
+    Ok(path)
+}
+
+/// Writes a file of the run.
+pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).map_err(|e| Error::io(path, e))
+}
+
+/// UTC as `2026-01-31_13-45-09`: sorts by time and is a plain file name everywhere.
+fn timestamp(time: SystemTime) -> String {
+    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let (day, second) = (seconds / 86_400, seconds % 86_400);
+    // Howard Hinnant's `civil_from_days`, for days after 1970: eras of 400 years from 1 March of the year 0.
+    let shifted = day + 719_468;
+    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day_of_month:02}_{hour:02}-{minute:02}-{second:02}")
+}
+
+/// Writes `metrics.jsonl`: `{"event": "epoch", …}` lines and a last `{"event": "summary", …}`.
+#[derive(Debug)]
+pub(crate) struct JsonLines {
+    path: PathBuf,
+    file: File,
+    /// The first failure; events cannot return one, so it waits for [`JsonLines::finish`].
+    failed: Option<Error>,
+}
+
+/// A line of the log.
+#[derive(Serialize)]
+struct Line<'a, T> {
+    event: &'static str,
+    #[serde(flatten)]
+    fields: &'a T,
+}
+
+impl JsonLines {
+    /// An empty log at `path`.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn create(path: PathBuf) -> Result<Self> {
+        let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+        Ok(Self { path, file, failed: None })
+    }
+
+    /// Whether every line was written.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn finish(self) -> Result<()> {
+        self.failed.map_or(Ok(()), Err)
+    }
+
+    fn line<T: Serialize>(&mut self, event: &'static str, fields: &T) {
+        let text = serde_json::to_string(&Line { event, fields }).map_err(std::io::Error::from);
+        // One write a line, so that whoever follows the file never sees half of one.
+        let written = text.and_then(|text| self.file.write_all(format!("{text}\n").as_bytes()));
+        if let Err(error) = written {
+            self.failed.get_or_insert(Error::io(&self.path, error));
+        }
+    }
+}
+
+impl Subscriber for JsonLines {
+    fn on_event(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Epoch(report) => self.line("epoch", report),
+            TrainEvent::Finished(summary) => self.line("summary", summary),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn times_are_civil() {
+        // GNU date: `date -u -d @… +%Y-%m-%d_%H-%M-%S`.
+        let table = [
+            (0, "1970-01-01_00-00-00"),
+            (951_782_399, "2000-02-28_23-59-59"),
+            (951_827_696, "2000-02-29_12-34-56"),
+            (1_767_225_599, "2025-12-31_23-59-59"),
+            (4_107_542_400, "2100-03-01_00-00-00"),
+        ];
+        for (seconds, expected) in table {
+            assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn a_run_directory_must_be_empty() {
+        let dir = tempfile::tempdir().unwrap();
+        let words =
+            ["backbone=b".to_owned(), "data=d".to_owned(), format!("run_dir={}", dir.path().display())];
+        let config = crate::config::resolve(&words).unwrap();
+        assert_eq!(create(&config).unwrap(), dir.path());
+        write(&dir.path().join("x"), "y").unwrap();
+        assert!(create(&config).unwrap_err().message().ends_with("is not empty"));
+    }
+}

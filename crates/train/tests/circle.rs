@@ -1,0 +1,209 @@
+//! Whole trainings on drawn pictures: what is written is what was trained, and it answers as it did in training.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::path::{Path, PathBuf};
+
+use tintype_core::package::ArchiveLimits;
+use tintype_core::{ErrorKind, Package};
+use tintype_engine::ort::OrtBackend;
+use tintype_train::{
+    EvaluateOptions, Evaluation, Outcome, Stop, Subscriber, TrainEvent, config, evaluate, train,
+};
+
+const SIDE: usize = 32;
+
+/// A picture as an uncompressed 24-bit BMP, rows from the bottom up, blue first.
+fn bmp(pixel: impl Fn(usize, usize) -> [u8; 3]) -> Vec<u8> {
+    let size = SIDE * SIDE * 3;
+    let mut bytes = b"BM".to_vec();
+    for word in
+        [54 + size as u32, 0, 54, 40, SIDE as u32, SIDE as u32, 1 | 24 << 16, 0, size as u32, 0, 0, 0, 0]
+    {
+        bytes.extend(word.to_le_bytes());
+    }
+    for y in (0..SIDE).rev() {
+        for x in 0..SIDE {
+            let [r, g, b] = pixel(x, y);
+            bytes.extend([b, g, r]);
+        }
+    }
+    bytes
+}
+
+/// Numbers that look random, from a seed.
+fn noise(seed: usize) -> impl FnMut() -> usize {
+    let mut state = seed as u64 * 2 + 1;
+    move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as usize
+    }
+}
+
+/// Three classes of 20 pictures: stripes across, stripes down, and dots, in changing colours and places.
+fn draw(root: &Path) {
+    for (class, name) in ["across", "down", "spots"].iter().enumerate() {
+        let folder = root.join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        for i in 0..20 {
+            let mut random = noise(class * 100 + i);
+            let (shift, ink) = (random() % 8, [random(), random(), random()].map(|c| (128 + c % 128) as u8));
+            let on = |x: usize, y: usize| match class {
+                0 => (y + shift) % 8 < 4,
+                1 => (x + shift) % 8 < 4,
+                _ => (x + shift) % 8 < 4 && (y + shift) % 8 < 4,
+            };
+            let picture = bmp(|x, y| if on(x, y) { ink } else { [30; 3] });
+            std::fs::write(folder.join(format!("{i:02}.bmp")), picture).unwrap();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    unreadable: Vec<PathBuf>,
+    epochs: usize,
+    stop: Stop,
+    stop_at_features: bool,
+}
+
+impl Subscriber for Seen {
+    fn on_event(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Unreadable { path, .. } => self.unreadable.push(path.clone()),
+            TrainEvent::Epoch(_) => self.epochs += 1,
+            TrainEvent::Data(_) if self.stop_at_features => self.stop.request(),
+            _ => {}
+        }
+    }
+}
+
+fn run(words: &str, seen: &mut Seen) -> tintype_core::Result<Outcome> {
+    let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    let stop = seen.stop.clone();
+    train(&config::resolve(&words)?, &OrtBackend::new()?, &stop, seen)
+}
+
+fn evaluate_at(model: &Path, data: &Path) -> tintype_core::Result<Evaluation> {
+    let package = Package::open(model, &ArchiveLimits::default())?;
+    evaluate(&package, data, &OrtBackend::new()?, &EvaluateOptions::default(), &mut ())
+}
+
+/// `scope=all`, small enough for a test.
+fn from_scratch(dir: &Path, extra: &str) -> String {
+    format!(
+        "scope=all data={0}/data run_dir={0}/all model.image=32 model.widths=[8,8,16,16] model.hidden=16 \
+         trainer.epochs=12 trainer.batch_size=16 trainer.threads=2 optim.lr=0.005 name=toy {extra}",
+        dir.display()
+    )
+}
+
+#[test]
+fn a_network_from_scratch_and_then_a_new_head_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    draw(&data);
+    std::fs::write(data.join("down/broken.jpg"), b"no image").unwrap();
+
+    let mut seen = Seen::default();
+    let all = run(&from_scratch(dir.path(), ""), &mut seen).unwrap();
+    assert_eq!((seen.unreadable.len(), seen.epochs), (1, 12));
+    assert!(all.summary.val_accuracy >= 0.9, "{:?}", all.summary);
+    assert_eq!(all.evaluation.n, 12);
+    let metrics = std::fs::read_to_string(all.run_dir.join("metrics.jsonl")).unwrap();
+    let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+    assert_eq!((lines.len(), &lines[12]["event"]), (13, &"summary".into()));
+    assert_eq!(lines[0]["epoch"], 1);
+    for file in ["config.toml", "confusion.json", "confusion.txt", "toy.mar", "model/toy/labels.txt"] {
+        assert!(all.run_dir.join(file).is_file(), "{file} is missing");
+    }
+
+    // The package answers the held-out pictures as the loop did: the same mistakes, through decoding and session anew.
+    let held_out = dir.path().join("held-out");
+    copy_held_out(&data, &held_out);
+    let package = evaluate_at(&all.run_dir, &held_out).unwrap();
+    assert_eq!(package.confusion, all.evaluation.confusion);
+    assert_eq!(evaluate_at(&all.archive, &held_out).unwrap(), package);
+
+    // A head on the network that was just trained brings its preprocessing along.
+    let words = format!(
+        "backbone={0}/all data={0}/data run_dir={0}/head trainer.threads=2 name=head",
+        dir.path().display()
+    );
+    let head = run(&words, &mut Seen::default()).unwrap();
+    assert!(head.summary.val_accuracy >= 0.9, "{:?}", head.summary);
+    assert_eq!(evaluate_at(&head.model_dir, &held_out).unwrap().confusion, head.evaluation.confusion);
+    let package = Package::open(&head.run_dir, &ArchiveLimits::default()).unwrap();
+    assert_eq!(package.labels, ["across", "down", "spots"]);
+    assert_eq!(package.spec.provenance["backbone_sha256"].len(), 64);
+    assert_eq!(package.spec.metrics["val_accuracy"], head.summary.val_accuracy);
+}
+
+/// The pictures that the split of seed 0 holds out, by the same functions.
+fn copy_held_out(data: &Path, target: &Path) {
+    let set = tintype_train::Dataset::from_class_folders(data, 2).unwrap();
+    let split = tintype_train::split(&set, &tintype_train::hash_files(&set, 1), 0.2, 0).unwrap();
+    for sample in split.val.iter().map(|&i| &set.samples[i]) {
+        let to = target.join(sample.path.strip_prefix(data).unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::copy(&sample.path, to).unwrap();
+    }
+}
+
+#[test]
+fn equal_seeds_give_equal_networks() {
+    let dir = tempfile::tempdir().unwrap();
+    draw(&dir.path().join("data"));
+    let train_again = |name: &str| {
+        let words =
+            from_scratch(dir.path(), &format!("run_dir={}/{name} trainer.epochs=2", dir.path().display()));
+        let outcome = run(&format!("{words} augment.flip=true"), &mut Seen::default()).unwrap();
+        std::fs::read(outcome.model_dir.join("1/model.onnx")).unwrap()
+    };
+    assert!(train_again("one") == train_again("two"), "two runs of one seed differ");
+}
+
+#[test]
+fn what_cannot_be_trained_is_refused_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    draw(&dir.path().join("data"));
+    let base = format!("data={0}/data run_dir={0}/run", dir.path().display());
+    let onnx = dir.path().join("m.onnx");
+    std::fs::write(&onnx, tintype_testkit::onnx::scores(&[2], &[1.0; 4], &[0.0; 2])).unwrap();
+    let table = [
+        (
+            format!("{base} backbone={}", onnx.display()),
+            ErrorKind::InvalidConfig,
+            "no preprocessing of its own",
+        ),
+        (format!("{base} backbone={}/gone.onnx", dir.path().display()), ErrorKind::NotFound, "gone.onnx"),
+        (format!("{base} backbone=m name=a/b"), ErrorKind::InvalidArgument, "a/b"),
+        (
+            format!("{base} backbone=m data={}", dir.path().display()),
+            ErrorKind::InvalidArgument,
+            "class folders",
+        ),
+        (format!("{base} scope=all preprocess=clip spec=x"), ErrorKind::InvalidConfig, "exclude each other"),
+    ];
+    for (words, kind, message) in table {
+        let error = run(&words, &mut Seen::default()).expect_err(&words);
+        assert!(error.kind() == kind && error.message().contains(message), "{words}: {error:?}");
+        let run = dir.path().join("run");
+        assert!(!run.exists() || std::fs::read_dir(&run).unwrap().next().is_none(), "{words} left something");
+    }
+}
+
+#[test]
+fn a_stop_before_training_cancels_and_an_unknown_class_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    draw(&dir.path().join("data"));
+    let mut seen = Seen { stop_at_features: true, ..Seen::default() };
+    assert_eq!(run(&from_scratch(dir.path(), ""), &mut seen).unwrap_err().kind(), ErrorKind::Cancelled);
+
+    let words = from_scratch(dir.path(), &format!("run_dir={}/short trainer.epochs=1", dir.path().display()));
+    let outcome = run(&words, &mut Seen::default()).unwrap();
+    std::fs::rename(dir.path().join("data/spots"), dir.path().join("data/stains")).unwrap();
+    let error = evaluate_at(&outcome.run_dir, &dir.path().join("data")).unwrap_err();
+    assert_eq!(error.message(), "the model has no class `stains`");
+    assert_eq!(error.hint(), Some("its classes are across, down, spots"));
+}
