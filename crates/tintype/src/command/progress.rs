@@ -1,0 +1,169 @@
+//! Training and evaluation as one sees them: a progress bar on a terminal, plain lines elsewhere, both on stderr.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tintype_train::{
+    DataFacts, EpochReport, ImagesPass, ImagesProgress, StepReport, Subscriber, Summary, TrainEvent,
+};
+
+/// How often a pass over images is worth a plain line.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// A subscriber that draws.
+#[derive(Debug)]
+pub struct Progress {
+    /// Absent where stderr is not a terminal.
+    bar: Option<ProgressBar>,
+    /// When the last plain line of a pass over images was written.
+    last_line: Instant,
+}
+
+impl Progress {
+    /// Draws on stderr in the way that fits it.
+    pub fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::no_length();
+            // The template is a literal: a wrong one would fail the first run of any test.
+            if let Ok(style) = ProgressStyle::with_template("{prefix} [{bar:24}] {pos}/{len} {wide_msg}") {
+                bar.set_style(style.progress_chars("=> "));
+            }
+            bar
+        });
+        Self { bar, last_line: Instant::now() }
+    }
+
+    /// Takes the bar away.
+    pub fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// A line that stays, above the bar where there is one.
+    fn say(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(text),
+            // A closed stderr is no reason to stop training.
+            None => drop(writeln!(std::io::stderr(), "{text}")),
+        }
+    }
+
+    fn draw(&self, prefix: String, done: usize, total: usize, message: String) {
+        if let Some(bar) = &self.bar {
+            bar.set_length(total as u64);
+            bar.set_prefix(prefix);
+            bar.set_message(message);
+            bar.set_position(done as u64);
+        }
+    }
+
+    fn images(&mut self, progress: &ImagesProgress) {
+        let what = match progress.what {
+            ImagesPass::Features => "features",
+            ImagesPass::Decode => "decoding",
+            ImagesPass::Evaluate => "evaluating",
+        };
+        let ImagesProgress { done, total, .. } = *progress;
+        let speed = progress.images_per_second();
+        let left = Duration::from_secs_f64((total - done) as f64 / speed.max(1e-9));
+        let message = format!("images · {speed:.0} images/s · {} left", clock(left));
+        if self.bar.is_none() && (done == total || self.last_line.elapsed() >= LINE_EVERY) {
+            self.say(&format!("{what}: {done}/{total} {message}"));
+            self.last_line = Instant::now();
+        }
+        self.draw(what.to_owned(), done, total, message);
+    }
+
+    fn step(&self, report: &StepReport) {
+        let StepReport { epoch, epochs, step, steps, loss, accuracy, images_per_second, time_left } = report;
+        let message = format!(
+            "loss {loss:.4} · accuracy {:.2} % · {images_per_second:.0} images/s · {} left",
+            100.0 * accuracy,
+            clock(*time_left)
+        );
+        self.draw(format!("epoch {epoch}/{epochs}"), *step, *steps, message);
+    }
+}
+
+impl Subscriber for Progress {
+    fn on_event(&mut self, event: &TrainEvent) {
+        match event {
+            TrainEvent::Data(facts) => self.say(&data_line(facts)),
+            TrainEvent::Unreadable { path, reason } => {
+                self.say(&format!("left out `{}`: {reason}", path.display()));
+            }
+            TrainEvent::Images(progress) => self.images(progress),
+            TrainEvent::Step(report) => self.step(report),
+            TrainEvent::Epoch(report) => self.say(&epoch_line(report)),
+            TrainEvent::Finished(summary) => self.say(&summary_line(summary)),
+        }
+    }
+}
+
+fn data_line(facts: &DataFacts) -> String {
+    let total = |counts: &[usize]| counts.iter().sum::<usize>();
+    let mut line = format!(
+        "{} classes, {} images to learn from, {} held out",
+        facts.classes.len(),
+        total(&facts.train),
+        total(&facts.val)
+    );
+    if facts.duplicates > 0 {
+        line += &format!(", {} duplicates ({} in another class)", facts.duplicates, facts.conflicts);
+    }
+    line
+}
+
+fn epoch_line(report: &EpochReport) -> String {
+    format!(
+        "epoch {:>3}/{}  loss {:.4}  accuracy {:.2} %  validation loss {:.4}  accuracy {:.2} %{}  {:.0} images/s",
+        report.epoch,
+        report.epochs,
+        report.train_loss,
+        100.0 * report.train_accuracy,
+        report.val_loss,
+        100.0 * report.val_accuracy,
+        if report.best { " *" } else { "  " },
+        report.images_per_second,
+    )
+}
+
+fn summary_line(summary: &Summary) -> String {
+    format!("kept epoch {} of {} after {:.1} s", summary.best_epoch, summary.epochs, summary.seconds)
+}
+
+/// `1:02:03`, or `2:03` below an hour.
+fn clock(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_read_as_a_clock() {
+        let table = [(0, "0:00"), (59, "0:59"), (61, "1:01"), (3723, "1:02:03")];
+        for (seconds, expected) in table {
+            assert_eq!(clock(Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn duplicates_are_told_only_where_there_are_any() {
+        let facts = DataFacts {
+            classes: vec!["a".into(), "b".into()],
+            train: vec![8, 4],
+            val: vec![2, 1],
+            duplicates: 0,
+            conflicts: 0,
+        };
+        assert_eq!(data_line(&facts), "2 classes, 12 images to learn from, 3 held out");
+        let line = data_line(&DataFacts { duplicates: 3, conflicts: 1, ..facts });
+        assert!(line.ends_with(", 3 duplicates (1 in another class)"), "{line}");
+    }
+}
