@@ -1,3 +1,33 @@
-//! The `tintype` binary.
+//! The `tintype` binary: a command line over the workspace's libraries.
+//!
+//! [`cli`] holds the types of the command line, `command/*` one file a command, [`telemetry`] the logging. Data goes
+//! to stdout, talk to stderr; the exit code comes from the same table as HTTP statuses (`tintype_api::status`).
 
-fn main() {}
+mod cli;
+mod command;
+mod telemetry;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    telemetry::init(&cli.log, cli.log_format)
+        .and_then(|()| run(cli.command))
+        .unwrap_or_else(|error| telemetry::report(&error))
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(args) => command::demo::run(args),
+        Command::Train(args) => command::train::run(args),
+        Command::Evaluate(args) => command::evaluate::run(args),
+        Command::Predict(args) => command::predict::run(args),
+        Command::Package(args) => command::package::run(args),
+        Command::Serve(args) => command::serve::run(args),
+        Command::Doctor(args) => command::doctor::run(args),
+    }
+}

@@ -1,0 +1,27 @@
+//! The commands, one file each: `*Args` is what is typed, `run` does it.
+
+#[cfg(not(feature = "train"))]
+pub mod absent;
+mod annotate;
+#[cfg(feature = "train")]
+pub mod demo;
+pub mod doctor;
+#[cfg(feature = "train")]
+pub mod evaluate;
+#[cfg(feature = "train")]
+mod interrupt;
+mod model;
+pub mod package;
+pub mod predict;
+#[cfg(feature = "train")]
+mod progress;
+pub mod serve;
+#[cfg(feature = "train")]
+pub mod train;
+
+#[cfg(not(feature = "train"))]
+pub use absent as demo;
+#[cfg(not(feature = "train"))]
+pub use absent as evaluate;
+#[cfg(not(feature = "train"))]
+pub use absent as train;

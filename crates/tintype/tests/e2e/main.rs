@@ -1,0 +1,10 @@
+//! The real binary, driven as a user drives it: from a shell, with `curl`, with a browser.
+//!
+//! One module a command. Nothing here needs the network or a fixed port; what wants a program that is not installed
+//! says that it was skipped.
+
+mod binary;
+mod circle;
+mod package;
+mod predict;
+mod serve;
