@@ -148,10 +148,11 @@ impl<J: Queued> Batcher<J> {
     /// The fewest jobs from the front that have at least `rows` rows.
     fn jobs_with_rows(&self, rows: usize) -> usize {
         let mut sum = 0;
-        self.queue
-            .iter()
-            .take_while(|waiting| std::mem::replace(&mut sum, sum + waiting.job.rows()) < rows)
-            .count()
+        let enough = self.queue.iter().position(|waiting| {
+            sum += waiting.job.rows();
+            sum >= rows
+        });
+        enough.map_or(self.queue.len(), |last| last + 1)
     }
 
     fn take_dead(&mut self, now: Instant) -> Vec<J> {

@@ -73,15 +73,7 @@ impl<J> Lanes<J> {
         }
     }
 
-    /// Closes a lane; its waiting jobs come back.
-    pub(crate) fn close(&mut self, id: LaneId) -> VecDeque<J> {
-        match self.lanes.iter().position(|lane| lane.id == id) {
-            Some(index) => self.lanes.remove(index).waiting,
-            None => VecDeque::new(),
-        }
-    }
-
-    /// Closes every lane.
+    /// Closes every lane; the waiting jobs come back.
     pub(crate) fn close_all(&mut self) -> Vec<J> {
         self.lanes.drain(..).flat_map(|lane| lane.waiting).collect()
     }
@@ -131,7 +123,7 @@ mod tests {
         let mut lanes = Lanes::new();
         lanes.open(A, 1);
         lanes.push(A, "a1").unwrap();
-        assert_eq!(lanes.close(A), ["a1"]);
+        assert_eq!(lanes.close_all(), ["a1"]);
         assert_eq!(lanes.push(A, "a2"), Err("a2"));
         assert_eq!(lanes.pop(), None);
     }

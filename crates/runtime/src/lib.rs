@@ -31,4 +31,4 @@ pub use config::{ModelConfig, RuntimeConfig};
 pub use model::{ModelState, ModelStatus};
 pub use request::{Admitted, Answer, InferOptions, Request};
 pub use runtime::Runtime;
-pub use stats::{Snapshot, Stage};
+pub use stats::{Snapshot, Stage, StageTimes};

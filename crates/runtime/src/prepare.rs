@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tintype_core::{Error, ErrorKind, Result, Scratch, Tensor};
+use tintype_core::{Error, ErrorKind, Result, Scratch};
 
 use crate::job::{Job, Ticket};
 use crate::lanes::{LaneId, Lanes};

@@ -3,6 +3,7 @@
 //! A model's handles are looked up once, when it is loaded; a request only touches them.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
@@ -120,8 +121,8 @@ impl Stats {
         let stage = |stage| self.stages.get_or_create_owned(&ByStage { model: name.to_owned(), stage });
         let ok = ByOutcome { model: name.to_owned(), outcome: "ok" };
         ModelStats {
-            stages: Stage::ALL.map(stage),
-            batch_rows: self.batch_rows.get_or_create_owned(&model),
+            stages: Stage::ALL.map(|s| Recorder::new(stage(s))),
+            batch_rows: Recorder::new(self.batch_rows.get_or_create_owned(&model)),
             ok: self.requests.get_or_create_owned(&ok),
             in_flight: self.in_flight.get_or_create_owned(&model),
             instances: self.instances.get_or_create_owned(&model),
@@ -148,11 +149,45 @@ fn batch_sizes() -> Histogram {
     Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
 }
 
+/// A histogram with a count and a sum that can be read back.
+#[derive(Debug)]
+struct Recorder {
+    histogram: Histogram,
+    count: AtomicU64,
+    sum: AtomicU64,
+}
+
+impl Recorder {
+    fn new(histogram: Histogram) -> Self {
+        Self { histogram, count: AtomicU64::new(0), sum: AtomicU64::new(0) }
+    }
+
+    /// `value` goes to the histogram, `amount`, the same in whole units, to the sum.
+    fn record(&self, value: f64, amount: u64) {
+        self.histogram.observe(value);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn sum(&self) -> u64 {
+        self.sum.load(Ordering::Relaxed)
+    }
+
+    fn times(&self, stage: Stage) -> StageTimes {
+        StageTimes { stage, count: self.count(), sum: Duration::from_nanos(self.sum()) }
+    }
+}
+
 /// One model's metrics.
 #[derive(Debug)]
 pub(crate) struct ModelStats {
-    stages: [Histogram; 6],
-    batch_rows: Histogram,
+    /// In nanoseconds.
+    stages: [Recorder; 6],
+    batch_rows: Recorder,
     ok: Counter,
     outcomes: Family<ByOutcome, Counter>,
     model: String,
@@ -163,11 +198,12 @@ pub(crate) struct ModelStats {
 
 impl ModelStats {
     pub(crate) fn observe(&self, stage: Stage, time: Duration) {
-        self.stages[stage as usize].observe(time.as_secs_f64());
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.stages[stage as usize].record(time.as_secs_f64(), nanos);
     }
 
     pub(crate) fn batch(&self, rows: usize) {
-        self.batch_rows.observe(rows as f64);
+        self.batch_rows.record(rows as f64, rows as u64);
     }
 
     pub(crate) fn succeeded(&self) {
@@ -180,13 +216,6 @@ impl ModelStats {
 
     /// The numbers so far.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        let seconds = |stage: Stage| {
-            let histogram = &self.stages[stage as usize];
-            match histogram.count() {
-                0 => Duration::ZERO,
-                count => Duration::from_secs_f64(histogram.sum() / count as f64),
-            }
-        };
         Snapshot {
             ok: self.ok.get(),
             overloaded: self.outcome(ErrorKind::Overloaded).get(),
@@ -195,8 +224,8 @@ impl ModelStats {
             restarts: self.restarts.get(),
             in_flight: u64::try_from(self.in_flight.get()).unwrap_or(0),
             batches: self.batch_rows.count(),
-            rows: self.batch_rows.sum() as u64,
-            mean: Stage::ALL.map(|stage| (stage, seconds(stage))),
+            rows: self.batch_rows.sum(),
+            stages: Stage::ALL.map(|stage| self.stages[stage as usize].times(stage)),
         }
     }
 
@@ -225,6 +254,17 @@ pub struct Snapshot {
     pub batches: u64,
     /// Rows in all runs.
     pub rows: u64,
-    /// Mean time of each stage.
-    pub mean: [(Stage, Duration); 6],
+    /// How often and how long each stage was passed.
+    pub stages: [StageTimes; 6],
+}
+
+/// A stage's times so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StageTimes {
+    /// Which stage.
+    pub stage: Stage,
+    /// How many requests passed it.
+    pub count: u64,
+    /// How long they took in sum.
+    pub sum: Duration,
 }
