@@ -209,7 +209,7 @@ mod random_traffic {
                     assert_eq!(time, oldest + self.policy.max_queue_delay, "waits for the wrong time");
                 }
                 Next::Nothing => {
-                    assert!(idle == 0 || self.waiting().next().is_none(), "work, and nobody told")
+                    assert!(idle == 0 || self.waiting().next().is_none(), "work, and nobody told");
                 }
             }
             assert_eq!(batcher.len(), self.waiting().count(), "a job was lost");
