@@ -31,6 +31,11 @@ impl ReadyQueue {
         Self { state: Mutex::new(state), wake: Condvar::new() }
     }
 
+    /// Jobs waiting.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().batcher.len()
+    }
+
     /// Adds a job; hands it back when the queue is closed.
     pub(crate) fn push(&self, job: Job) -> Result<(), Box<Job>> {
         let mut state = self.lock();

@@ -37,8 +37,9 @@ pub struct ModelStatus {
     pub version: String,
     /// Whether it can answer.
     pub state: ModelState,
-    /// The class names by index; empty until it was loaded.
-    pub labels: Arc<[String]>,
+    /// The class names by index, their indices where it has no names; empty until it was loaded, and where nothing says
+    /// how many there are.
+    pub classes: Arc<[String]>,
     /// Its numbers; `None` until it was loaded.
     pub stats: Option<Snapshot>,
 }
@@ -49,6 +50,7 @@ pub(crate) struct Model {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) classifier: ImageClassifier,
+    pub(crate) classes: Arc<[String]>,
     pub(crate) lane: LaneId,
     /// Prepared jobs, which the instances take.
     pub(crate) queue: ReadyQueue,
@@ -71,8 +73,8 @@ impl Model {
             name: self.name.clone(),
             version: self.version.clone(),
             state: self.state(),
-            labels: self.classifier.labels().clone(),
-            stats: Some(self.stats.snapshot()),
+            classes: self.classes.clone(),
+            stats: Some(self.stats.snapshot(self.queue.len())),
         }
     }
 
@@ -102,6 +104,11 @@ impl Model {
             _ => Ok(()),
         }
     }
+}
+
+/// The names of a model's classes.
+pub(crate) fn classes_of(classifier: &ImageClassifier) -> Arc<[String]> {
+    (0..classifier.classes().unwrap_or(0)).map(|index| classifier.label(index)).collect()
 }
 
 /// A model that cannot answer now.

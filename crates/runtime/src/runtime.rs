@@ -13,7 +13,7 @@ use crate::batcher::BatchPolicy;
 use crate::driver::ReadyQueue;
 use crate::instance::{Instance, Loader};
 use crate::lanes::LaneId;
-use crate::model::{Model, not_ready};
+use crate::model::{Model, classes_of, not_ready};
 use crate::prepare::PrepareQueue;
 use crate::stats::Stats;
 use crate::threads::Threads;
@@ -244,6 +244,7 @@ impl Runtime {
         let model = Arc::new(Model {
             name: package.name.clone(),
             version: package.version.clone(),
+            classes: classes_of(&classifier),
             classifier,
             lane,
             queue: ReadyQueue::new(policy),
@@ -276,7 +277,7 @@ impl Runtime {
             Behind::Failed => ModelState::NotReady { reason: FAILED.to_owned() },
         };
         let (name, version) = (entry.name.clone(), entry.version.clone());
-        ModelStatus { name, version, state, labels: Arc::default(), stats: None }
+        ModelStatus { name, version, state, classes: Arc::default(), stats: None }
     }
 
     fn loaded(&self) -> Vec<Arc<Model>> {

@@ -214,8 +214,8 @@ impl ModelStats {
         self.outcome(kind).inc();
     }
 
-    /// The numbers so far.
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    /// The numbers so far, with `queued` jobs waiting.
+    pub(crate) fn snapshot(&self, queued: usize) -> Snapshot {
         Snapshot {
             ok: self.ok.get(),
             overloaded: self.outcome(ErrorKind::Overloaded).get(),
@@ -223,6 +223,7 @@ impl ModelStats {
             expired: self.outcome(ErrorKind::DeadlineExceeded).get(),
             restarts: self.restarts.get(),
             in_flight: u64::try_from(self.in_flight.get()).unwrap_or(0),
+            queued: queued as u64,
             batches: self.batch_rows.count(),
             rows: self.batch_rows.sum(),
             stages: Stage::ALL.map(|stage| self.stages[stage as usize].times(stage)),
@@ -250,6 +251,8 @@ pub struct Snapshot {
     pub restarts: u64,
     /// Requests admitted and not yet gone.
     pub in_flight: u64,
+    /// Requests prepared and waiting for an instance.
+    pub queued: u64,
     /// Runs of the model.
     pub batches: u64,
     /// Rows in all runs.

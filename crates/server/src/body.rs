@@ -95,7 +95,10 @@ impl Reader {
                     return Err(Error::new(ErrorKind::Cancelled, "the body ended early").with_source(error));
                 }
                 Err(_) if end == self.deadline => {
-                    return Err(Error::new(ErrorKind::DeadlineExceeded, "the deadline passed while the body was read"));
+                    return Err(Error::new(
+                        ErrorKind::DeadlineExceeded,
+                        "the deadline passed while the body was read",
+                    ));
                 }
                 Err(_) => {
                     let message = format!("the body paused for more than {:?}", self.idle);

@@ -37,7 +37,9 @@ fn parse(value: &[u8]) -> Result<Duration> {
         Ok(ms) if ms > 0 => Ok(Duration::from_millis(ms)),
         _ => Err(Error::new(
             ErrorKind::InvalidRequest,
-            format!("header `X-Request-Timeout-Ms`: expected a positive number of milliseconds, found `{text}`"),
+            format!(
+                "header `X-Request-Timeout-Ms`: expected a positive number of milliseconds, found `{text}`"
+            ),
         )),
     }
 }

@@ -79,7 +79,8 @@ impl Iterator for Parts<'_> {
     type Item = Result<Part>;
 
     fn next(&mut self) -> Option<Result<Part>> {
-        match self.part(self.at.take()?) {
+        let at = self.at.take()?;
+        match self.part(at) {
             Ok(None) => None,
             Ok(Some((part, next))) => {
                 self.at = Some(next);
@@ -156,7 +157,8 @@ mod tests {
         only_field(&Bytes::copy_from_slice(body), "XX", "file")
     }
 
-    const HEAD: &str = "Content-Disposition: form-data; name=\"file\"; filename=\"a;b.jpg\"\r\nContent-Type: image/jpeg";
+    const HEAD: &str =
+        "Content-Disposition: form-data; name=\"file\"; filename=\"a;b.jpg\"\r\nContent-Type: image/jpeg";
 
     #[test]
     fn a_field_is_what_stands_between_the_boundaries() {
@@ -165,7 +167,10 @@ mod tests {
             (format!("preamble\r\n--XX \t\r\n{HEAD}\r\n\r\nhello\r\n--XX--"), "hello"),
             (format!("--XX\r\n{HEAD}\r\n\r\n\r\n--XX--"), ""),
             (format!("--XX\r\n{HEAD}\r\n\r\n--XX\r\n-XX\n--XX\r\n--XX--"), "--XX\r\n-XX\n--XX"),
-            ("--XX\r\ncontent-disposition:form-data;name=file\r\n\r\n\r\n\r\n\r\n--XX--".to_owned(), "\r\n\r\n"),
+            (
+                "--XX\r\ncontent-disposition:form-data;name=file\r\n\r\n\r\n\r\n\r\n--XX--".to_owned(),
+                "\r\n\r\n",
+            ),
         ] {
             assert_eq!(field(body.as_bytes()).unwrap(), content, "{body}");
         }
@@ -194,7 +199,10 @@ mod tests {
             (format!("--XX\r\n{HEAD}\r\n\r\na\r\n--XX\r\n{HEAD}\r\n\r\nb\r\n--XX--"), "more than once"),
             ("--XX\r\nContent-Type: image/jpeg\r\n\r\na\r\n--XX--".to_owned(), "no `Content-Disposition"),
             ("--XX\r\n\r\na\r\n--XX--".to_owned(), "no `Content-Disposition"),
-            ("--XX\r\nContent-Disposition: form-data; name=\"fi\r\n\r\na\r\n--XX--".to_owned(), "no `Content-"),
+            (
+                "--XX\r\nContent-Disposition: form-data; name=\"fi\r\n\r\na\r\n--XX--".to_owned(),
+                "no `Content-",
+            ),
         ] {
             let error = field(body.as_bytes()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidRequest);

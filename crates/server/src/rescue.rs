@@ -21,7 +21,8 @@ impl From<Error> for Rescue {
 impl IntoResponse for Rescue {
     fn into_response(self) -> Response {
         let Self(error) = self;
-        let status = StatusCode::from_u16(status(error.kind()).http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(status(error.kind()).http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         log(status, &error);
         let mut response = (status, Json(ErrorBody::from(&error))).into_response();
         if let Some(after) = retry_after(&error) {

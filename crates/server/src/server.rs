@@ -44,7 +44,8 @@ impl Server {
     /// `Io` when that is not possible.
     pub async fn bind(config: ServerConfig, runtime: Arc<Runtime>) -> Result<Self> {
         let cannot = |error: std::io::Error| {
-            Error::new(ErrorKind::Io, format!("listening on `{}`: {error}", config.address)).with_source(error)
+            Error::new(ErrorKind::Io, format!("listening on `{}`: {error}", config.address))
+                .with_source(error)
         };
         let listener = TcpListener::bind(config.address).await.map_err(cannot)?;
         let local_addr = listener.local_addr().map_err(cannot)?;

@@ -41,7 +41,7 @@ pub(crate) async fn health(
 ) -> Result<Json<HealthResponse>, Rescue> {
     let model = status(&app, query.model.as_deref())?;
     let status = health_of(model.as_ref());
-    let classes = model.map_or_else(Vec::new, |model| model.labels.to_vec());
+    let classes = model.map_or_else(Vec::new, |model| model.classes.to_vec());
     let model_loaded = status == HealthStatus::Healthy;
     Ok(Json(HealthResponse { status, model_loaded, num_classes: classes.len(), classes }))
 }
@@ -50,10 +50,15 @@ pub(crate) async fn classes(
     State(app): State<Arc<App>>,
     Params(query): Params<ModelQuery>,
 ) -> Result<Json<ClassesResponse>, Rescue> {
-    let classes = app.runtime.status(query.model.as_deref())?.labels.to_vec();
-    if classes.is_empty() {
-        return Err(Error::new(ErrorKind::NotReady, "the model is not loaded").into());
+    let model = app.runtime.status(query.model.as_deref())?;
+    if model.classes.is_empty() {
+        return Err(Error::new(
+            ErrorKind::NotReady,
+            format!("the classes of model `{}` are not known", model.name),
+        )
+        .into());
     }
+    let classes = model.classes.to_vec();
     Ok(Json(ClassesResponse { num_classes: classes.len(), classes }))
 }
 

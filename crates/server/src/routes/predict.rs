@@ -29,7 +29,9 @@ pub(crate) struct PredictQuery {
 impl PredictQuery {
     fn options(&self, deadline: Instant) -> Result<InferOptions> {
         match self.top_k {
-            Some(0) => Err(Error::new(ErrorKind::InvalidRequest, "query: `top_k`: expected at least 1, found 0")),
+            Some(0) => {
+                Err(Error::new(ErrorKind::InvalidRequest, "query: `top_k`: expected at least 1, found 0"))
+            }
             top_k => Ok(InferOptions { top_k, deadline: Some(deadline) }),
         }
     }
@@ -73,12 +75,16 @@ impl Encoding {
     /// # Errors
     /// `UnsupportedMediaType`; `InvalidRequest` for a form without a boundary.
     fn of(headers: &HeaderMap) -> Result<Self> {
-        let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let value =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         match multipart::media_type(value).to_ascii_lowercase().as_str() {
             "application/json" => Ok(Self::Json),
             "multipart/form-data" => match multipart::parameter(value, "boundary") {
                 Some(boundary) => Ok(Self::Form { boundary }),
-                None => Err(Error::new(ErrorKind::InvalidRequest, "the content type of a form lacks its `boundary`")),
+                None => Err(Error::new(
+                    ErrorKind::InvalidRequest,
+                    "the content type of a form lacks its `boundary`",
+                )),
             },
             "application/octet-stream" => Ok(Self::Raw),
             image if image.starts_with("image/") => Ok(Self::Raw),
