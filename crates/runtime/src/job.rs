@@ -16,7 +16,7 @@ pub(crate) struct Ticket {
     reply: oneshot::Sender<Result<Vec<Tensor>>>,
     deadline: Option<Instant>,
     /// Given back when the ticket is answered or dropped.
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl Ticket {
@@ -25,7 +25,7 @@ impl Ticket {
         deadline: Option<Instant>,
         permit: Permit,
     ) -> Self {
-        Self { reply, deadline, _permit: permit }
+        Self { reply, deadline, permit }
     }
 
     /// Whether nobody would use an answer any more.
@@ -35,6 +35,8 @@ impl Ticket {
 
     /// Answers a caller that may still wait.
     pub(crate) fn answer(self, result: Result<Vec<Tensor>>) {
+        // In this order, so that a caller who has its answer is seen to have left.
+        drop(self.permit);
         // The caller may have gone; its own future has counted that.
         let _ = self.reply.send(result);
     }

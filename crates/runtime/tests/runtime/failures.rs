@@ -19,7 +19,11 @@ async fn a_failed_run_fails_its_batch_and_the_instance_restarts() {
         until("it is ready", || status(&runtime).state == ModelState::Ready).await;
         runtime.infer(request(0)).await.unwrap();
         assert_eq!(model.sessions(), 2);
-        assert_eq!(model.warm_ups(), [1, 1, 8], "the first load learns the batch size, the second warms up both");
+        assert_eq!(
+            model.warm_ups(),
+            [1, 1, 8],
+            "the first load learns the batch size, the second warms up both"
+        );
     }
 }
 

@@ -40,10 +40,7 @@ async fn images_of_different_shapes_do_not_share_a_batch() {
     let runtime = empty(MockBackend::new(model.clone()));
     runtime.load(&Package { spec, ..plain }, &config()).unwrap();
 
-    let sized = |width: u32| Request {
-        image: tintype_testkit::image::png(width, 3, 1).into(),
-        ..request(0)
-    };
+    let sized = |width: u32| Request { image: tintype_testkit::image::png(width, 3, 1).into(), ..request(0) };
     let first = send(&runtime, sized(7));
     gate.wait_for(1);
     let mut others = Vec::new();

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tintype_core::{
-    Activation, DType, ModelSource, ModelSpec, Package, PostprocessSpec, PreprocessSpec, Resize, Result, Tensor,
-    TensorSpec,
+    Activation, DType, ModelSource, ModelSpec, Package, PostprocessSpec, PreprocessSpec, Resize, Result,
+    Tensor, TensorSpec,
 };
 use tintype_engine::mock::{MockBackend, MockModel, Step};
 use tintype_runtime::{
@@ -23,8 +23,7 @@ pub fn model(script: impl IntoIterator<Item = Step>) -> MockModel {
 
 /// The same for images of any size, where `size` is `None`.
 pub fn sized_model(size: Option<usize>) -> MockModel {
-    let input =
-        TensorSpec { name: "x".into(), dtype: DType::F32, shape: vec![None, Some(3), size, size] };
+    let input = TensorSpec { name: "x".into(), dtype: DType::F32, shape: vec![None, Some(3), size, size] };
     let output = TensorSpec { name: "scores".into(), dtype: DType::F32, shape: vec![None, Some(3)] };
     MockModel::new(vec![input], vec![output], |inputs| {
         let rows = inputs[0].shape()[0];
@@ -42,7 +41,8 @@ pub fn package(name: &str) -> Package {
         std: vec![1.0; 3],
         ..PreprocessSpec::default()
     };
-    let postprocess = PostprocessSpec { activation: Activation::None, top_k: 2, ..PostprocessSpec::default() };
+    let postprocess =
+        PostprocessSpec { activation: Activation::None, top_k: 2, ..PostprocessSpec::default() };
     Package {
         name: name.into(),
         version: "1".into(),
