@@ -1,1 +1,34 @@
-//! See Cargo.toml.
+//! Serving loaded models: admission, a prepare pool, a pure batcher, instance threads and statistics.
+//!
+//! ```text
+//! Runtime::infer        model ready, or `NotReady` with the reason
+//!  ├ admission          a place for the request and for its bytes, or `Overloaded` at once
+//!  ├ prepare            a thread of the pool decodes and preprocesses; bad input stops here
+//!  ├ driver ─ batcher   prepared jobs wait; a batch forms only when an instance is free
+//!  ├ instance           one thread and one session: gather → run → scatter
+//!  └ postprocess        probabilities → ranked labels, in the caller's task
+//! ```
+//!
+//! The decisions are pure and live in [`batcher`] and `lanes`, with time as a parameter; the threads around them only
+//! wait and deliver. A request that its caller abandoned, or whose deadline passed, is never computed: whoever meets
+//! it next drops it. Protocols are deliberately elsewhere, in `tintype-server`; so is the mapping of errors to statuses.
+
+mod admission;
+pub mod batcher;
+mod config;
+mod driver;
+mod instance;
+mod job;
+mod lanes;
+mod model;
+mod prepare;
+mod request;
+mod runtime;
+mod stats;
+mod threads;
+
+pub use config::{ModelConfig, RuntimeConfig};
+pub use model::{ModelState, ModelStatus};
+pub use request::{Admitted, Answer, InferOptions, Request};
+pub use runtime::Runtime;
+pub use stats::{Snapshot, Stage, StageTimes};

@@ -1,0 +1,201 @@
+//! The door: a request takes a permit for itself and for its bytes before any work, or is refused at once.
+//!
+//! Requests are bounded per model, bytes over all models. A permit goes with the request and is given back when its last
+//! trace is gone from every queue, so that the bounds are bounds on memory and not only on callers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::metrics::gauge::Gauge;
+use tintype_core::{Error, ErrorKind, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Bytes are counted in these, as a semaphore's permits are few.
+const BYTES_PER_PERMIT: usize = 1024;
+
+/// Never advise a client to return sooner or later than this.
+const RETRY_AFTER: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
+
+/// The bytes of all requests in flight.
+#[derive(Debug)]
+pub(crate) struct ByteBudget {
+    permits: Arc<Semaphore>,
+    max_bytes: usize,
+}
+
+impl ByteBudget {
+    pub(crate) fn new(max_bytes: usize) -> Self {
+        let permits = u32::try_from(max_bytes.div_ceil(BYTES_PER_PERMIT)).unwrap_or(u32::MAX);
+        Self { permits: Arc::new(Semaphore::new(permits as usize)), max_bytes }
+    }
+
+    /// A place for `bytes`; `None` when there is none now.
+    ///
+    /// # Errors
+    /// `PayloadTooLarge` when there never will be.
+    fn take(&self, bytes: usize) -> Result<Option<OwnedSemaphorePermit>> {
+        if bytes > self.max_bytes {
+            return Err(Error::new(
+                ErrorKind::PayloadTooLarge,
+                format!("expected at most {} bytes, found {bytes}", self.max_bytes),
+            ));
+        }
+        let count = u32::try_from(bytes.div_ceil(BYTES_PER_PERMIT)).unwrap_or(u32::MAX);
+        Ok(self.permits.clone().try_acquire_many_owned(count).ok())
+    }
+}
+
+/// One model's door.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    requests: Arc<Semaphore>,
+    max_requests: u32,
+    bytes: Arc<ByteBudget>,
+    in_flight: Gauge,
+    /// Moving mean of how long answered requests took. With a full queue, the next one would take about as long.
+    latency_micros: AtomicU64,
+}
+
+/// A request's place, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _request: OwnedSemaphorePermit,
+    bytes: OwnedSemaphorePermit,
+    in_flight: Gauge,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.in_flight.dec();
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(max_requests: usize, bytes: Arc<ByteBudget>, in_flight: Gauge) -> Self {
+        let max_requests = u32::try_from(max_requests).unwrap_or(u32::MAX);
+        Self {
+            requests: Arc::new(Semaphore::new(max_requests as usize)),
+            max_requests,
+            bytes,
+            in_flight,
+            latency_micros: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes a place for one request with a body of `bytes`.
+    ///
+    /// # Errors
+    /// `Overloaded` with an estimate of when to return, `PayloadTooLarge` when the body can never fit.
+    pub(crate) fn admit(&self, bytes: usize) -> Result<Permit> {
+        let Ok(request) = self.requests.clone().try_acquire_owned() else {
+            return Err(
+                self.overloaded(format!("the queue is full: {} requests in flight", self.max_requests))
+            );
+        };
+        let bytes = self.take_bytes(bytes)?;
+        self.in_flight.inc();
+        Ok(Permit { _request: request, bytes, in_flight: self.in_flight.clone() })
+    }
+
+    /// Takes a place for `bytes` more of a request whose length was not known.
+    ///
+    /// # Errors
+    /// As [`Admission::admit`].
+    pub(crate) fn grow(&self, permit: &mut Permit, bytes: usize) -> Result<()> {
+        permit.bytes.merge(self.take_bytes(bytes)?);
+        Ok(())
+    }
+
+    /// Waits until no request is in flight. From the first poll on, nobody is admitted.
+    pub(crate) async fn emptied(&self) {
+        // The semaphore is never closed, and an error would mean the same: nothing left to wait for.
+        let _ = self.requests.acquire_many(self.max_requests).await;
+    }
+
+    /// Learns how long an answered request took.
+    pub(crate) fn observe(&self, latency: Duration) {
+        let new = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        let old = self.latency_micros.load(Ordering::Relaxed);
+        let mean = if old == 0 { new } else { old - old / 8 + new / 8 };
+        // Two threads may both read `old`; an estimate can bear to lose one of them.
+        self.latency_micros.store(mean, Ordering::Relaxed);
+    }
+
+    fn take_bytes(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
+        self.bytes.take(bytes)?.ok_or_else(|| {
+            self.overloaded(format!("no room for a body of {bytes} bytes: too many are in flight"))
+        })
+    }
+
+    fn overloaded(&self, message: String) -> Error {
+        let latency = Duration::from_micros(self.latency_micros.load(Ordering::Relaxed));
+        Error::new(ErrorKind::Overloaded, message)
+            .with_retry_after(latency.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn door(max_requests: usize, max_bytes: usize) -> Admission {
+        Admission::new(max_requests, Arc::new(ByteBudget::new(max_bytes)), Gauge::default())
+    }
+
+    #[test]
+    fn a_full_queue_refuses_until_a_place_is_given_back() {
+        let door = door(2, 1 << 20);
+        let first = door.admit(10).unwrap();
+        let _second = door.admit(10).unwrap();
+        assert_eq!(door.in_flight.get(), 2);
+        let error = door.admit(10).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(1)));
+        drop(first);
+        door.admit(10).unwrap();
+        assert_eq!(door.in_flight.get(), 1);
+    }
+
+    #[test]
+    fn bytes_are_bounded_over_all_requests() {
+        let door = door(9, 4096);
+        let mut first = door.admit(2048).unwrap();
+        let second = door.admit(2048).unwrap();
+        assert_eq!(door.admit(1).unwrap_err().kind(), ErrorKind::Overloaded);
+        assert_eq!(door.grow(&mut first, 1).unwrap_err().kind(), ErrorKind::Overloaded);
+        drop(second);
+        door.grow(&mut first, 2048).unwrap();
+        assert_eq!(door.admit(1).unwrap_err().kind(), ErrorKind::Overloaded);
+        drop(first);
+        door.admit(4096).unwrap();
+        assert_eq!(door.admit(4097).unwrap_err().kind(), ErrorKind::PayloadTooLarge);
+        assert_eq!(door.in_flight.get(), 0, "a refused request is not in flight");
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_return() {
+        let door = door(1, 1 << 20);
+        let _place = door.admit(0).unwrap();
+        for _ in 0..50 {
+            door.observe(Duration::from_secs(4));
+        }
+        let after = door.admit(0).unwrap_err().retry_after().unwrap();
+        assert!((3.9..=4.1).contains(&after.as_secs_f64()), "{after:?}");
+        for _ in 0..50 {
+            door.observe(Duration::from_secs(4000));
+        }
+        assert_eq!(door.admit(0).unwrap_err().retry_after(), Some(Duration::from_secs(60)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn emptied_waits_for_the_last_request_and_admits_no_more() {
+        let door = door(2, 1 << 20);
+        let place = door.admit(0).unwrap();
+        let mut emptied = std::pin::pin!(door.emptied());
+        assert!(tokio::time::timeout(Duration::from_secs(1), emptied.as_mut()).await.is_err());
+        assert_eq!(door.admit(0).unwrap_err().kind(), ErrorKind::Overloaded);
+        drop(place);
+        emptied.await;
+    }
+}

@@ -1,0 +1,123 @@
+//! Loading, naming and draining.
+
+use std::time::Duration;
+
+use tintype_core::{Error, ErrorKind};
+use tintype_engine::mock::{Gate, MockBackend, Step};
+use tintype_runtime::{ModelConfig, ModelState, Request};
+
+use crate::support::*;
+
+const LONG: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn models_are_asked_by_name_and_the_first_is_the_default() {
+    let model = model([]);
+    let runtime = empty(MockBackend::new(model.clone()));
+    assert_eq!(runtime.infer(request(0)).await.unwrap_err().kind(), ErrorKind::NotReady);
+    runtime.load(&package("a"), &config()).unwrap();
+    runtime.load(&package("b"), &config()).unwrap();
+    assert_eq!(runtime.admit(None, 0).unwrap().model(), "a");
+    assert_eq!(runtime.admit(Some("b"), 0).unwrap().model(), "b");
+    let error = runtime.infer(Request { model: Some("c".into()), ..request(0) }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    runtime.infer(Request { model: Some("b".into()), ..request(0) }).await.unwrap();
+    let names: Vec<_> = runtime.models().into_iter().map(|model| model.name).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(runtime.load(&package("a"), &config()).unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+#[tokio::test]
+async fn every_instance_has_a_session_that_is_warm() {
+    let model = model([]);
+    let runtime = runtime(&model, &ModelConfig { instances: 3, max_batch_size: Some(4), ..config() });
+    assert_eq!(model.sessions(), 3);
+    assert_eq!(model.warm_ups().len(), 5, "the first tells the batch size: {:?}", model.warm_ups());
+    assert_eq!(status(&runtime).classes.as_ref(), LABELS);
+}
+
+#[tokio::test]
+async fn a_model_that_does_not_load_is_known_as_not_ready_and_may_be_loaded_again() {
+    let served = model([]);
+    let loads = std::sync::atomic::AtomicUsize::new(0);
+    let runtime = empty(MockBackend::choosing(move |_, _| {
+        match loads.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => Err(Error::new(ErrorKind::InvalidModel, "node 7 of `/srv/m.onnx` is odd")),
+            _ => Ok(served.clone()),
+        }
+    }));
+    let error = runtime.load(&package("m"), &config()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidModel);
+    assert_eq!(
+        status(&runtime).state,
+        ModelState::NotReady { reason: "it could not be loaded".into() },
+        "no path for clients"
+    );
+    assert_eq!(runtime.infer(request(0)).await.unwrap_err().kind(), ErrorKind::NotReady);
+    runtime.load(&package("m"), &config()).unwrap();
+    runtime.infer(request(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_config_that_cannot_be_is_refused() {
+    let runtime = empty(MockBackend::new(model([])));
+    let zero = ModelConfig { instances: 0, ..config() };
+    assert_eq!(runtime.load(&package("m"), &zero).unwrap_err().kind(), ErrorKind::InvalidConfig);
+    assert!(runtime.models().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draining_finishes_what_was_accepted_and_refuses_the_rest() {
+    let gate = Gate::new();
+    let model = model([Step::Hold(gate.clone())]);
+    let runtime = runtime(&model, &config());
+    let accepted: Vec<_> = (0..3).map(|seed| send(&runtime, request(seed))).collect();
+    gate.wait_for(1);
+    until("all are in", || stats(&runtime).in_flight == 3).await;
+    let draining = tokio::spawn({
+        let runtime = runtime.clone();
+        async move { runtime.drain(LONG).await }
+    });
+    until("it drains", || status(&runtime).state != ModelState::Ready).await;
+    let error = runtime.infer(request(9)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReady);
+    assert_eq!(error.message(), "model `m` is not ready: the server is shutting down");
+    gate.open();
+    for answer in accepted {
+        answer.await.unwrap().unwrap();
+    }
+    draining.await.unwrap().unwrap();
+    runtime.drain(LONG).await.expect("twice is once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn draining_is_bounded_and_answers_what_it_leaves() {
+    let gate = Gate::new();
+    let model = model([Step::Hold(gate.clone())]);
+    let runtime = runtime(&model, &config());
+    let running = send(&runtime, request(0));
+    gate.wait_for(1);
+    let waiting = send(&runtime, request(1));
+    queued(&runtime, 1).await;
+    let error = runtime.drain(Duration::from_millis(10)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind(), ErrorKind::NotReady);
+    gate.open();
+    running.await.unwrap().expect("the thread was left to end by itself");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_is_restarting_does_not_hold_up_a_drain() {
+    let failing = model([Step::Fail(ErrorKind::Engine, "broken".into())]);
+    let loads = std::sync::atomic::AtomicUsize::new(0);
+    let runtime = empty(MockBackend::choosing(move |_, _| {
+        match loads.fetch_add(1, std::sync::atomic::Ordering::SeqCst) {
+            0 => Ok(failing.clone()),
+            _ => Err(Error::new(ErrorKind::InvalidModel, "gone")),
+        }
+    }));
+    runtime.load(&package("m"), &config()).unwrap();
+    runtime.infer(request(0)).await.unwrap_err();
+    until("it is down", || status(&runtime).state != ModelState::Ready).await;
+    runtime.drain(LONG).await.unwrap();
+}

@@ -1,0 +1,7 @@
+//! Handlers, one file an endpoint family.
+
+pub(crate) mod docs;
+pub(crate) mod info;
+pub(crate) mod metrics;
+pub(crate) mod missing;
+pub(crate) mod predict;

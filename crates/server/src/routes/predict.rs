@@ -1,0 +1,110 @@
+//! `POST /predict`: one image in, ranked labels out.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use bytes::Bytes;
+use serde::Deserialize;
+use tintype_api::{PredictJson, PredictResponse, decode_base64};
+use tintype_core::{Error, ErrorKind, Result};
+use tintype_runtime::InferOptions;
+use tokio::time::Instant;
+
+use crate::app::App;
+use crate::deadline::Deadline;
+use crate::params::Params;
+use crate::rescue::Rescue;
+use crate::{body, multipart};
+
+/// What the query may choose.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PredictQuery {
+    top_k: Option<usize>,
+    model: Option<String>,
+}
+
+impl PredictQuery {
+    fn options(&self, deadline: Instant) -> Result<InferOptions> {
+        match self.top_k {
+            Some(0) => {
+                Err(Error::new(ErrorKind::InvalidRequest, "query: `top_k`: expected at least 1, found 0"))
+            }
+            top_k => Ok(InferOptions { top_k, deadline: Some(deadline) }),
+        }
+    }
+}
+
+pub(crate) async fn predict(
+    State(app): State<Arc<App>>,
+    Params(query): Params<PredictQuery>,
+    Deadline(deadline): Deadline,
+    request: Request,
+) -> Result<Json<PredictResponse>, Rescue> {
+    let options = query.options(deadline)?;
+    let (parts, body) = request.into_parts();
+    let length = body::announced(&parts.headers, app.config.max_body_bytes)?;
+    let admitted = Encoding::of(&parts.headers)
+        .and_then(|encoding| Ok((encoding, app.runtime.admit(query.model.as_deref(), length.unwrap_or(0))?)));
+    let (encoding, mut admitted) = match admitted {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            body::discard(body, &parts.headers, length).await;
+            return Err(refusal.into());
+        }
+    };
+    let body = body::read(body, length, &mut admitted, &app.config, deadline).await?;
+    let image = encoding.image(body)?;
+    let answer = admitted.infer(image, options).await?;
+    Ok(Json(PredictResponse::new(answer.predictions)?))
+}
+
+/// How a body holds its image.
+#[derive(Debug, PartialEq, Eq)]
+enum Encoding {
+    Json,
+    Form { boundary: String },
+    Raw,
+}
+
+impl Encoding {
+    /// What the content type says.
+    ///
+    /// # Errors
+    /// `UnsupportedMediaType`; `InvalidRequest` for a form without a boundary.
+    fn of(headers: &HeaderMap) -> Result<Self> {
+        let value =
+            headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        match multipart::media_type(value).to_ascii_lowercase().as_str() {
+            "application/json" => Ok(Self::Json),
+            "multipart/form-data" => match multipart::parameter(value, "boundary") {
+                Some(boundary) => Ok(Self::Form { boundary }),
+                None => Err(Error::new(
+                    ErrorKind::InvalidRequest,
+                    "the content type of a form lacks its `boundary`",
+                )),
+            },
+            "application/octet-stream" => Ok(Self::Raw),
+            image if image.starts_with("image/") => Ok(Self::Raw),
+            other => Err(Error::new(
+                ErrorKind::UnsupportedMediaType,
+                format!(
+                    "expected content type `multipart/form-data`, `application/json`, `image/*` or \
+                     `application/octet-stream`, found `{other}`"
+                ),
+            )
+            .with_hint("with curl: `-F file=@image.jpg`")),
+        }
+    }
+
+    /// The encoded image in `body`.
+    fn image(self, body: Bytes) -> Result<Bytes> {
+        match self {
+            Self::Raw => Ok(body),
+            Self::Form { boundary } => multipart::only_field(&body, &boundary, "file"),
+            Self::Json => Ok(decode_base64(&PredictJson::parse(&body)?.image)?.into()),
+        }
+    }
+}
