@@ -86,8 +86,8 @@ fn labels(labels: &[String]) -> String {
     let shown: Vec<&str> = labels.iter().take(3).map(String::as_str).collect();
     match labels.len() {
         0 => "none".to_owned(),
-        n if n > shown.len() => format!("{n}: {}, …", shown.join(", ")),
-        n => format!("{n}: {}", shown.join(", ")),
+        n if n > shown.len() => format!("{n}: {}; …", shown.join("; ")),
+        n => format!("{n}: {}", shown.join("; ")),
     }
 }
 

@@ -78,7 +78,7 @@ fn create_unpack_and_inspect_agree() {
     };
     assert_eq!(sha(&archive), sha(&directory));
     let (text, _) = fixture.run("inspect @pets.mar").expect("a package");
-    for expected in ["name     pets", "input    input: f32[?,3]", "labels   2: cat, dog", "top_k = 1"] {
+    for expected in ["name     pets", "input    input: f32[?,3]", "labels   2: cat; dog", "top_k = 1"] {
         assert!(text.contains(expected), "`{expected}` is missing in:\n{text}");
     }
 }
