@@ -184,7 +184,7 @@ impl Stepper {
             &SessionOptions { intra_threads: threads, spinning: true, custom_operators: true },
         )?;
         let weights = Weights::of(trainer.model, &graph)?;
-        let optimizer = Optimizer::new(&config.optim, &weights.sizes(), threads);
+        let optimizer = Optimizer::new(&config.optim, &weights.sizes());
         // Apart by more than any number of steps, so that no two runs of nearby seeds share a mask.
         let seed = graph.has_seed.then(|| (config.seed as i64).wrapping_mul(1 << 32));
         Ok(Self { session, weights, optimizer, batch, classes: trainer.classes, seed })

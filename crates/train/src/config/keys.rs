@@ -98,7 +98,7 @@ pub(super) fn defaults(scope: Scope) -> &'static str {
             seed = 0
             data = { val_fraction = 0.2 }
             optim = { name = 'adam', lr = 0.001, weight_decay = 0.0, momentum = 0.9 }
-            trainer = { epochs = 30, batch_size = 64, threads = 0 }
+            trainer = { epochs = 30, batch_size = 32, threads = 0 }
             "
         }
         Scope::All => {
