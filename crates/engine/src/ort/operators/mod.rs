@@ -9,12 +9,14 @@
 //! * `MaxPoolGrad(dy, x, y; kernel_shape, strides = 1, pads = 0: ints) → dx`
 //! * `Dropout(x, seed: i64[1]; ratio: float, salt: int = 0) → y`, which is its own gradient operator
 //! * `SumToChannels(x[N,C,…]) → [C]`
+//! * `Columns(x[N,C,H,W]; kernel_shape, strides = 1, dilations = 1, pads = 0: ints, images: int = 0) → columns`
 //! * `DepthwiseConvGradWeight(x, dy; kernel_shape, strides = 1, pads = 0: ints) → dw[C,1,kh,kw]`
 //!
 //! `kernel` registers them, `threads` splits their work, `wide` compiles their loops for wide registers; each other
 //! file is one operator or a pair.
 
 mod batch_norm;
+mod columns;
 mod depthwise;
 mod dropout;
 mod kernel;
@@ -41,5 +43,6 @@ pub(super) fn domain() -> ort::Result<OperatorDomain> {
         .add(Registered::<max_pool::MaxPoolGrad>::new())?
         .add(Registered::<dropout::Dropout>::new())?
         .add(Registered::<sum_to_channels::SumToChannels>::new())?
+        .add(Registered::<columns::Columns>::new())?
         .add(Registered::<depthwise::DepthwiseConvGradWeight>::new())
 }

@@ -5,8 +5,8 @@ use crate::gradient::FUSED_DOMAIN;
 use crate::gradient::tape::{Tape, plain, transposed};
 use crate::proto::NodeProto;
 
-/// Shifted pictures are joined into one matrix up to this size; beyond it, into several.
-const LARGEST_MATRIX: usize = 32 << 20;
+/// Shifted pictures are joined into one matrix up to this size, 256 MiB; beyond it, into several.
+const LARGEST_MATRIX: usize = 64 << 20;
 
 /// The gradient of the weights: `dy`, as a matrix of channels by pixels, times the pictures shifted to each tap of
 /// the kernel, as a matrix of channels and taps by pixels, transposed.
@@ -18,10 +18,9 @@ pub(super) fn gradient(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> Stri
     if g.is_depthwise() && tape.fused && g.window.dilations == [1; 2] {
         return depthwise(tape, g, x, dy);
     }
-    let [outputs, inner, kh, kw] = g.weight;
-    let summed = outputs * inner * kh * kw;
-    let swapped = outputs * g.pixels() + g.x[1] * g.x[2] * g.x[3];
-    let product = if g.groups > 1 || summed < swapped {
+    let [_, inner, kh, kw] = g.weight;
+    // Summed an image: O · C · taps. Swapped an image: O · P, and the pictures on the way to their matrix anyhow.
+    let product = if g.groups > 1 || inner * kh * kw < g.pixels() {
         image_by_image(tape, g, x, dy)
     } else {
         at_once(tape, g, x, dy)
@@ -35,9 +34,8 @@ fn image_by_image(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> String {
     let (inner, outer) = (g.weight[1], g.weight[0] / g.groups);
     let dy = tape.reshape(dy, &[batch, g.groups, outer, g.pixels()]);
     let mut parts = Vec::new();
-    for shifted in shifted_pictures(tape, g, x, &[batch, channels, 1, g.pixels()]) {
-        let taps = shifted.len();
-        let columns = joined(tape, &shifted, 2);
+    for columns in columns(tape, g, x, &[batch, channels, 1, g.pixels()]) {
+        let taps = tape.own(&columns).iter().product::<usize>() / (batch * channels * g.pixels());
         let columns = tape.reshape(&columns, &[batch, g.groups, inner * taps, g.pixels()]);
         let product = tape.product(plain(&dy), transposed(&columns));
         let sum = tape.sum(&product, &[0], false);
@@ -53,11 +51,9 @@ fn at_once(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> String {
     let places = batch * g.pixels();
     let dy = tape.transpose(dy, &[1, 0, 2, 3]);
     let dy = tape.reshape(&dy, &[outputs, places]);
-    let x = tape.transpose(x, &[1, 0, 2, 3]);
     let mut parts = Vec::new();
-    for shifted in shifted_pictures(tape, g, &x, &[channels, 1, places]) {
-        let taps = shifted.len();
-        let columns = joined(tape, &shifted, 1);
+    for columns in columns(tape, g, x, &[channels, 1, places]) {
+        let taps = tape.own(&columns).iter().product::<usize>() / (channels * places);
         let columns = tape.reshape(&columns, &[channels * taps, places]);
         let product = tape.product(plain(&dy), transposed(&columns));
         parts.push(tape.reshape(&product, &[outputs, channels, taps]));
@@ -65,8 +61,40 @@ fn at_once(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> String {
     joined(tape, &parts, 2)
 }
 
-/// The pictures as each tap of the kernel sees them, under `shape`, in groups that are joined into one matrix.
-fn shifted_pictures(tape: &mut Tape, g: &Geometry, x: &str, shape: &[usize]) -> Vec<Vec<String>> {
+/// Matrices of the pictures as the taps of the kernel see them, each of `shape` for one tap; with more taps the axis
+/// of 1 is longer, or joined with the channels before it. Without images as the first axis, channels come first.
+fn columns(tape: &mut Tape, g: &Geometry, x: &str, shape: &[usize]) -> Vec<String> {
+    let axis = shape.len() - 2;
+    let images_first = axis == 2;
+    let taps = g.window.kernel.iter().product::<usize>();
+    let size: usize = shape.iter().product();
+    // A 1×1 kernel's are the pictures themselves.
+    if tape.fused && taps > 1 && size * taps <= LARGEST_MATRIX {
+        return vec![fused_columns(tape, g, x, images_first)];
+    }
+    let x = if images_first { x.to_owned() } else { tape.transpose(x, &[1, 0, 2, 3]) };
+    let shifted = shifted_pictures(tape, g, &x, shape);
+    let together = (LARGEST_MATRIX / size.max(1)).clamp(1, taps);
+    shifted.chunks(together).map(|part| joined(tape, part, axis)).collect()
+}
+
+fn fused_columns(tape: &mut Tape, g: &Geometry, x: &str, images_first: bool) -> String {
+    let [batch, channels, ..] = g.x;
+    let rows = channels * g.window.kernel.iter().product::<usize>();
+    let integers = |values: [usize; 2]| values.map(|v| v as i64).to_vec();
+    let node = NodeProto::new("Columns", &[x], &[])
+        .of_domain(FUSED_DOMAIN)
+        .with("kernel_shape", integers(g.window.kernel))
+        .with("strides", integers(g.window.strides))
+        .with("dilations", integers(g.window.dilations))
+        .with("pads", [integers(g.window.before), integers(g.window.after)].concat())
+        .with("images", i64::from(images_first));
+    let shape = if images_first { vec![batch, rows, g.pixels()] } else { vec![rows, batch * g.pixels()] };
+    tape.one(node, shape)
+}
+
+/// The pictures as each tap of the kernel sees them, under `shape`.
+fn shifted_pictures(tape: &mut Tape, g: &Geometry, x: &str, shape: &[usize]) -> Vec<String> {
     let w = &g.window;
     let padded = tape.padded(x, w.before, w.after);
     let mut shifted = Vec::new();
@@ -77,9 +105,7 @@ fn shifted_pictures(tape: &mut Tape, g: &Geometry, x: &str, shape: &[usize]) -> 
             shifted.push(tape.reshape(&part, shape));
         }
     }
-    let size: usize = shape.iter().product();
-    let together = (LARGEST_MATRIX / size.max(1)).clamp(1, shifted.len());
-    shifted.chunks(together).map(<[String]>::to_vec).collect()
+    shifted
 }
 
 /// The parts joined along an axis.
