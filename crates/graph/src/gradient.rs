@@ -114,6 +114,10 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
     }
     for node in &forward.nodes {
         tape.forward(node)?;
+        // Asked before any shape is: an operator without a gradient mostly has no known shape either.
+        if node.output.iter().any(|name| tape.is_needed(name)) {
+            rule(node)?;
+        }
     }
     loss::append(&mut tape)?;
     for node in forward.nodes.iter().rev() {
@@ -204,28 +208,33 @@ fn backward(tape: &mut Tape, node: &NodeProto) -> Result<()> {
     if rest.iter().any(Option::is_some) {
         return Err(node.error(ErrorKind::Unsupported, "has no gradient through its second output"));
     }
-    match (node.domain.as_str(), node.op_type.as_str()) {
-        (FUSED_DOMAIN, "BatchNormTrain") => batch_norm::trained(tape, node, dy),
-        (FUSED_DOMAIN, "Dropout") => activation::dropout(tape, node, dy),
+    rule(node)?(tape, node, dy)
+}
+
+/// Adds what a node contributes to the gradients of its inputs; the text is the gradient of its first output.
+type Rule = fn(&mut Tape, &NodeProto, &str) -> Result<()>;
+
+fn rule(node: &NodeProto) -> Result<Rule> {
+    Ok(match (node.domain.as_str(), node.op_type.as_str()) {
+        (FUSED_DOMAIN, "BatchNormTrain") => batch_norm::trained,
+        (FUSED_DOMAIN, "Dropout") => activation::dropout,
         ("" | "ai.onnx", op) => match op {
-            "Add" => elementwise::add(tape, node, dy),
-            "AveragePool" => pool::average(tape, node, dy),
-            "BatchNormalization" => batch_norm::frozen(tape, node, dy),
-            "Conv" => conv::conv(tape, node, dy),
-            "Div" => elementwise::div(tape, node, dy),
-            "Dropout" | "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => {
-                layout::same_elements(tape, node, dy)
-            }
-            "Gemm" => linear::gemm(tape, node, dy),
-            "GlobalAveragePool" | "ReduceMean" => pool::mean(tape, node, dy),
-            "MatMul" => linear::matmul(tape, node, dy),
-            "MaxPool" => pool::max(tape, node, dy),
-            "Mul" => elementwise::mul(tape, node, dy),
-            "Relu" => activation::relu(tape, node, dy),
-            "Sub" => elementwise::sub(tape, node, dy),
-            "Transpose" => layout::transpose(tape, node, dy),
-            _ => Err(node.error(ErrorKind::Unsupported, "has no gradient")),
+            "Add" => elementwise::add,
+            "AveragePool" => pool::average,
+            "BatchNormalization" => batch_norm::frozen,
+            "Conv" => conv::conv,
+            "Div" => elementwise::div,
+            "Dropout" | "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => layout::same_elements,
+            "Gemm" => linear::gemm,
+            "GlobalAveragePool" | "ReduceMean" => pool::mean,
+            "MatMul" => linear::matmul,
+            "MaxPool" => pool::max,
+            "Mul" => elementwise::mul,
+            "Relu" => activation::relu,
+            "Sub" => elementwise::sub,
+            "Transpose" => layout::transpose,
+            _ => return Err(node.error(ErrorKind::Unsupported, "has no gradient")),
         },
-        _ => Err(node.error(ErrorKind::Unsupported, "has no gradient")),
-    }
+        _ => return Err(node.error(ErrorKind::Unsupported, "has no gradient")),
+    })
 }

@@ -80,7 +80,8 @@ impl Tape {
     /// Adds a node of the forward graph.
     pub(super) fn forward(&mut self, node: &NodeProto) -> Result<()> {
         self.taken.extend(node.output.iter().cloned());
-        if node.input.iter().any(|name| self.needed.contains(name)) {
+        // Sizes do not depend on the values.
+        if node.standard_op() != Some("Shape") && node.input.iter().any(|name| self.needed.contains(name)) {
             self.needed.extend(node.output.iter().filter(|s| !s.is_empty()).cloned());
         }
         if node.domain == FUSED_DOMAIN && node.op_type == "BatchNormTrain" && !self.fused {
