@@ -66,8 +66,7 @@ impl<'a> Parts<'a> {
         let head = start + line;
         let head_end = head + memmem::find(&self.body[head..], b"\r\n\r\n").ok_or_else(cut)?;
         let content = head_end + 4;
-        let length = memmem::find(&self.body[head_end + 2..], &self.delimiter).ok_or_else(cut)?;
-        let content_end = (head_end + 2 + length).max(content);
+        let content_end = content + memmem::find(&self.body[content..], &self.delimiter).ok_or_else(cut)?;
         let name = field_name(&self.body[head..head_end])
             .ok_or_else(|| invalid("a part has no `Content-Disposition: form-data; name=…`"))?;
         let content = self.body.slice(content..content_end);
