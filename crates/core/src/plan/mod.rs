@@ -6,11 +6,12 @@
 //!
 //! Every step is a function over plain buffers; the buffers live in the caller's [`Scratch`].
 
+mod convolve;
 mod geometry;
+mod kernel;
 mod normalize;
 mod preset;
 mod resample;
-mod resample_exact;
 mod validate;
 
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub use preset::Preset;
 use geometry::Geometry;
 use half::f16;
 use normalize::Normalizer;
-use resample::{Resampler, View};
+use resample::{Resampler, Task, View};
 
 use crate::image::{Decompressor, Limits, Region, Size, Source, luma_in_place};
 use crate::{
@@ -193,7 +194,7 @@ impl Plan {
                 format!("expected at most {} pixels after resizing, found {size}", self.limits.max_pixels),
             ));
         }
-        let support = resample::support(self.spec.filter);
+        let support = kernel::support(self.spec.filter);
         let (x, y) = (geometry.x.needed(support), geometry.y.needed(support));
         let needed = Region { x: x.start, y: y.start, width: x.end - x.start, height: y.end - y.start };
         let got = source.decode(orientation.to_stored(needed, stored), jpeg, decoded)?;
@@ -203,7 +204,8 @@ impl Plan {
             luma_in_place(pixels);
         }
         let view = View { pixels, region: orientation.to_turned(got, stored), channels };
-        resampler.run(&view, &geometry, self.spec.filter, canvas)?;
+        let task = Task { geometry: &geometry, filter: self.spec.filter, limits: &self.limits };
+        resampler.run(&view, task, canvas)?;
         Ok(size)
     }
 }

@@ -1,18 +1,13 @@
 //! Resizing and cropping in one step: of the resized picture only the kept part is computed.
 //!
-//! The smooth filters run on `fast_image_resize`, horizontally first and then vertically like Pillow. The order matters
-//! where a filter overshoots: both round and clip to 8 bits in between. Nearest and box have steps in their kernels, so
-//! which pixel falls on which side is decided by the last bit of the coordinates; they are computed as Pillow writes it
-//! (`resample_exact`).
+//! Horizontally first, then vertically, with 8 bits in between and Pillow's own integer weights: the result is Pillow's,
+//! bit for bit. The obvious crates are not: with 16-bit weights or passes the other way round some samples are off by
+//! two, and by many more where a filter overshoots.
 
-use std::ops::Range;
-
-use fast_image_resize as fr;
-use fr::images::{Image, ImageRef};
-
+use super::convolve::{Rows, horizontal, vertical};
 use super::geometry::{Axis, Geometry};
-use super::resample_exact::{box_filter, nearest};
-use crate::image::Region;
+use super::kernel::Taps;
+use crate::image::{Limits, Region};
 use crate::{Error, ErrorKind, Filter, Result};
 
 /// Interleaved 8-bit pixels that are `region` of a picture.
@@ -23,43 +18,37 @@ pub(super) struct View<'a> {
 }
 
 /// The working memory of resampling.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Resampler {
-    fast: fr::Resizer,
     /// Between the two passes: as wide as the result, as high as the source.
     between: Vec<u8>,
     /// The result, where the canvas is larger.
     picture: Vec<u8>,
+    /// Two rows of the source, interleaved for the horizontal pass.
+    packed: Vec<u64>,
 }
 
-/// Half the width of a filter's kernel in source pixels when enlarging (in target pixels when reducing).
-pub(super) fn support(filter: Filter) -> f64 {
-    match filter {
-        Filter::Nearest | Filter::Box => 0.5,
-        Filter::Bilinear => 1.0,
-        Filter::Bicubic => 2.0,
-        Filter::Lanczos => 3.0,
-    }
+/// What to do with a view.
+#[derive(Clone, Copy)]
+pub(super) struct Task<'a> {
+    pub geometry: &'a Geometry,
+    pub filter: Filter,
+    pub limits: &'a Limits,
 }
 
 impl Resampler {
-    /// Resizes and crops `view` as `geometry` says, onto `canvas`.
-    pub(super) fn run(
-        &mut self,
-        view: &View<'_>,
-        geometry: &Geometry,
-        filter: Filter,
-        canvas: &mut Vec<u8>,
-    ) -> Result<()> {
+    /// Resizes and crops `view`, onto `canvas`.
+    pub(super) fn run(&mut self, view: &View<'_>, task: Task<'_>, canvas: &mut Vec<u8>) -> Result<()> {
+        let geometry = task.geometry;
         let (size, picture) = (geometry.canvas(), geometry.picture());
         let bytes = |width: u32, height: u32| width as usize * height as usize * view.channels;
         canvas.resize(bytes(size.width, size.height), 0);
         if size == picture {
-            return self.resample(view, geometry, filter, canvas);
+            return self.resample(view, task, canvas);
         }
         let mut kept = std::mem::take(&mut self.picture);
         kept.resize(bytes(picture.width, picture.height), 0);
-        let done = self.resample(view, geometry, filter, &mut kept);
+        let done = self.resample(view, task, &mut kept);
         canvas.fill(geometry.fill);
         let left = bytes(geometry.x.at, 1);
         let lines = canvas.chunks_exact_mut(bytes(size.width, 1)).skip(geometry.y.at as usize);
@@ -70,72 +59,51 @@ impl Resampler {
         done
     }
 
-    fn resample(
-        &mut self,
-        view: &View<'_>,
-        geometry: &Geometry,
-        filter: Filter,
-        out: &mut [u8],
-    ) -> Result<()> {
-        let kernel = match filter {
-            _ if geometry.x.is_unscaled() && geometry.y.is_unscaled() => {
-                nearest(view, geometry, out);
-                return Ok(());
+    fn resample(&mut self, view: &View<'_>, task: Task<'_>, out: &mut [u8]) -> Result<()> {
+        let Task { geometry, filter, limits } = task;
+        let unscaled = geometry.x.is_unscaled() && geometry.y.is_unscaled();
+        if unscaled || filter == Filter::Nearest {
+            nearest(view, geometry, out);
+            return Ok(());
+        }
+        let stride = view.region.width as usize * view.channels;
+        let rows = geometry.y.needed(super::kernel::support(filter));
+        let top = (rows.start - view.region.y) as usize * stride;
+        let source = Rows { samples: &view.pixels[top..], stride };
+        let width = geometry.x.length as usize * view.channels;
+        let length = width.saturating_mul(rows.len());
+        if length > limits.max_memory {
+            return Err(Error::new(
+                ErrorKind::ImageTooLarge,
+                format!("resizing to {} needs more than {} MiB", geometry.picture(), limits.max_memory >> 20),
+            ));
+        }
+        if geometry.y.is_unscaled() {
+            self.across(source, view, task, out);
+            return Ok(());
+        }
+        let mut between = std::mem::take(&mut self.between);
+        between.resize(length, 0);
+        if geometry.x.is_unscaled() {
+            let left = (geometry.x.start - view.region.x) as usize * view.channels;
+            for (line, row) in between.chunks_exact_mut(width).zip(source.samples.chunks(stride)) {
+                line.copy_from_slice(&row[left..left + width]);
             }
-            Filter::Nearest => {
-                nearest(view, geometry, out);
-                return Ok(());
-            }
-            Filter::Box => {
-                box_filter(view, geometry, &mut self.between, out);
-                return Ok(());
-            }
-            Filter::Bilinear => fr::FilterType::Bilinear,
-            Filter::Bicubic => fr::FilterType::CatmullRom,
-            Filter::Lanczos => fr::FilterType::Lanczos3,
-        };
-        let options =
-            fr::ResizeOptions::new().resize_alg(fr::ResizeAlg::Convolution(kernel)).use_alpha(false);
-        self.convolve(view, geometry, Smooth { options, support: support(filter) }, out).map_err(|e| {
-            Error::new(ErrorKind::Internal, format!("cannot resize to {}: {e}", geometry.picture()))
-        })
+        } else {
+            self.across(source, view, task, &mut between);
+        }
+        let taps = shifted(Taps::new(&geometry.y, filter), rows.start);
+        vertical(Rows { samples: &between, stride: width }, &taps, out);
+        self.between = between;
+        Ok(())
     }
 
-    /// Horizontal, then vertical; a pass that changes nothing is skipped.
-    fn convolve(
-        &mut self,
-        view: &View<'_>,
-        geometry: &Geometry,
-        smooth: Smooth,
-        out: &mut [u8],
-    ) -> std::result::Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        let Geometry { x, y, .. } = geometry;
-        let pixel = if view.channels == 1 { fr::PixelType::U8 } else { fr::PixelType::U8x3 };
-        let region = view.region;
-        let source = ImageRef::new(region.width, region.height, view.pixels, pixel)?;
-        let across = span(x, region.x, region.width);
-        if y.is_unscaled() {
-            let down = span(y, region.y, region.height);
-            let mut result = Image::from_slice_u8(x.length, y.length, out, pixel)?;
-            return Ok(self.fast.resize(&source, &mut result, &smooth.crop(across, down))?);
+    fn across(&mut self, source: Rows<'_>, view: &View<'_>, task: Task<'_>, out: &mut [u8]) {
+        let taps = shifted(Taps::new(&task.geometry.x, task.filter), view.region.x);
+        match view.channels {
+            1 => horizontal::<1>(source, &taps, &mut self.packed, out),
+            _ => horizontal::<3>(source, &taps, &mut self.packed, out),
         }
-        if x.is_unscaled() {
-            let down = span(y, region.y, region.height);
-            let mut result = Image::from_slice_u8(x.length, y.length, out, pixel)?;
-            return Ok(self.fast.resize(&source, &mut result, &smooth.crop(across, down))?);
-        }
-        let rows = y.needed(smooth.support);
-        let height = rows.end - rows.start;
-        let bytes = x.length as usize * height as usize * view.channels;
-        self.between.resize(bytes, 0);
-        let mut between = Image::from_slice_u8(x.length, height, &mut self.between, pixel)?;
-        let top = f64::from(rows.start - region.y);
-        let all_rows = top..top + f64::from(height);
-        self.fast.resize(&source, &mut between, &smooth.crop(across, all_rows))?;
-        let mut result = Image::from_slice_u8(x.length, y.length, out, pixel)?;
-        let down = span(y, rows.start, height);
-        let options = smooth.crop(0.0..f64::from(x.length), down);
-        Ok(self.fast.resize(&between, &mut result, &options)?)
     }
 
     /// Gives buffers of more than `keep` bytes back.
@@ -145,37 +113,39 @@ impl Resampler {
                 *buffer = Vec::new();
             }
         }
-        if self.fast.size_of_internal_buffers() > keep {
-            self.fast.reset_internal_buffers();
+    }
+}
+
+/// `taps` with indices counted from `origin`.
+fn shifted(mut taps: Taps, origin: u32) -> Taps {
+    taps.first.iter_mut().for_each(|first| *first -= origin);
+    taps
+}
+
+/// The pixel under the centre of each target pixel; also a plain crop where nothing is resized.
+fn nearest(view: &View<'_>, geometry: &Geometry, out: &mut [u8]) {
+    let columns = centres(&geometry.x, view.region.x);
+    let rows = centres(&geometry.y, view.region.y);
+    let stride = view.region.width as usize * view.channels;
+    for (line, y) in out.chunks_exact_mut(columns.len() * view.channels).zip(rows) {
+        let row = &view.pixels[y * stride..(y + 1) * stride];
+        for (pixel, &x) in line.chunks_exact_mut(view.channels).zip(&columns) {
+            pixel.copy_from_slice(&row[x * view.channels..(x + 1) * view.channels]);
         }
     }
 }
 
-impl std::fmt::Debug for Resampler {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resampler").finish_non_exhaustive()
+/// The source index of each kept pixel, counted from `origin`. Pillow adds the step up from the first pixel on, rounding
+/// each time (its `Geometry.c`), so this does too.
+fn centres(axis: &Axis, origin: u32) -> Vec<usize> {
+    let step = axis.scale();
+    let mut centre = step * 0.5;
+    let mut found = Vec::with_capacity(axis.length as usize);
+    for i in 0..axis.start + axis.length {
+        if i >= axis.start {
+            found.push(((centre as u32).min(axis.source - 1) - origin) as usize);
+        }
+        centre += step;
     }
-}
-
-/// A smooth filter.
-#[derive(Clone, Copy)]
-struct Smooth {
-    options: fr::ResizeOptions,
-    support: f64,
-}
-
-impl Smooth {
-    fn crop(&self, across: Range<f64>, down: Range<f64>) -> fr::ResizeOptions {
-        self.options.crop(across.start, down.start, across.end - across.start, down.end - down.start)
-    }
-}
-
-/// The stretch of source coordinates that becomes the kept pixels of `axis`, in a view that begins at `from` and has
-/// `available` pixels.
-fn span(axis: &Axis, from: u32, available: u32) -> Range<f64> {
-    let scale = axis.scale();
-    let start = f64::from(axis.start) * scale - f64::from(from);
-    let end = f64::from(axis.start + axis.length) * scale - f64::from(from);
-    // Rounding may carry the end a hair beyond the last pixel, which the resizer refuses.
-    start.max(0.0)..end.min(f64::from(available))
+    found
 }
