@@ -101,12 +101,18 @@ fn failed(format: Format, limits: &Limits, error: ImageError) -> Error {
     match error {
         ImageError::Limits(_) => too_much_memory(format, limits),
         ImageError::Unsupported(e) => unsupported(format, e),
-        ImageError::Decoding(e) => corrupt(format, e),
+        ImageError::Decoding(e) => corrupt(format, plain(&e)),
         ImageError::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
             corrupt(format, "the file ends before the picture does")
         }
         e => corrupt(format, e),
     }
+}
+
+/// The decoder's own words, unless they are a dump of its data.
+fn plain(error: &dyn std::error::Error) -> String {
+    let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    if text.contains('{') { "a part of the file is missing or altered".to_owned() } else { text.to_lowercase() }
 }
 
 /// The orientation in a PNG's `eXIf` or XMP chunk or a WebP's `EXIF` or `XMP ` chunk, wherever in the file it stands.
