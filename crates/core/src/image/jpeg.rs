@@ -266,3 +266,48 @@ fn adobe_cmyk_in_place(pixels: &mut Vec<u8>) {
     }
     pixels.truncate(count * 3);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PICTURES: &[(&str, &[u8])] = &[
+        ("4:4:4", include_bytes!("../../tests/data/pixels/decode/wide_444.jpg")),
+        ("4:2:2", include_bytes!("../../tests/data/pixels/decode/wide_422.jpg")),
+        ("4:2:0", include_bytes!("../../tests/data/pixels/decode/wide_420.jpg")),
+        ("progressive", include_bytes!("../../tests/data/pixels/decode/wide_progressive.jpg")),
+        ("grey", include_bytes!("../../tests/data/pixels/decode/wide_gray.jpg")),
+        ("smaller than the margin", include_bytes!("../../tests/data/pixels/decode/baseline_420.jpg")),
+    ];
+
+    /// One handle for all, so that a crop of one picture must not leak into the next.
+    #[test]
+    fn a_cropped_decode_is_the_crop_of_a_full_decode() {
+        let limits = Limits::default();
+        let mut decompressor = Decompressor::new();
+        for (name, bytes) in PICTURES {
+            let stream = decompressor.open(bytes).unwrap();
+            let Size { width, height } = stream.size();
+            let mut full = Vec::new();
+            let all = Region::all(stream.size());
+            decompressor.decode(&stream, Job { want: all, limits: &limits }, &mut full).unwrap();
+            for (i, j) in (0..7).flat_map(|i| (0..7).map(move |j| (i, j))) {
+                let (x, y) = (i * width / 9, j * height / 9);
+                let want = Region { x, y, width: (width / 5).max(1), height: (height / 7).max(1) };
+                let mut part = Vec::new();
+                let got = decompressor.decode(&stream, Job { want, limits: &limits }, &mut part).unwrap();
+                assert_eq!(part.len(), got.rgb_len());
+                for row in 0..want.height {
+                    let length = want.width as usize * 3;
+                    let in_full = ((want.y + row) * width + want.x) as usize * 3;
+                    let in_part = ((want.y - got.y + row) * got.width + want.x - got.x) as usize * 3;
+                    assert_eq!(
+                        part[in_part..in_part + length],
+                        full[in_full..in_full + length],
+                        "{name}: row {row} of {want:?} out of {got:?}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -14,6 +14,8 @@ pub(super) struct Raster<'a> {
     limits: &'a Limits,
     /// A 16-bit grey PNG without an alpha channel, which Pillow clips instead of scaling.
     gray16: bool,
+    /// The largest red, green and blue level of a BMP of 16 bits a pixel.
+    levels: Option<[u32; 3]>,
     decoder: Decoder<'a>,
 }
 
@@ -48,7 +50,8 @@ impl<'a> Raster<'a> {
         let decoder = decoder.map_err(|e| failed(format, limits, e))?;
         // The header chunk of a PNG is always first: depth at byte 24, colour type (0 = grey) at byte 25.
         let gray16 = format == Format::Png && bytes.get(24..26) == Some(&[16, 0]);
-        Ok(Self { format, limits, gray16, decoder })
+        let levels = if format == Format::Bmp { bmp_levels(bytes) } else { None };
+        Ok(Self { format, limits, gray16, levels, decoder })
     }
 
     pub(super) fn size(&self) -> Size {
@@ -58,7 +61,7 @@ impl<'a> Raster<'a> {
 
     /// Decodes to RGB.
     pub(super) fn decode(self, out: &mut [u8]) -> Result<()> {
-        let Self { format, limits, gray16, decoder } = self;
+        let Self { format, limits, gray16, levels, decoder } = self;
         let (color, total) = each!(&decoder, d => (d.color_type(), d.total_bytes()));
         // Beside the two buffers here, WebP keeps a frame and a canvas of 4 bytes a pixel each; the others little.
         let working = if format == Format::WebP { 8 * out.len() as u64 / 3 } else { 0 };
@@ -69,11 +72,37 @@ impl<'a> Raster<'a> {
             each!(decoder, d => d.read_image(pixels)).map_err(|e| failed(format, limits, e))
         };
         if color == ColorType::Rgb8 {
-            return read(out);
+            read(out)?;
+            if let Some(levels) = levels {
+                truncate_levels(levels, out);
+            }
+            return Ok(());
         }
         let mut raw = vec![0; usize::try_from(total).map_err(|_| too_much_memory(format, limits))?];
         read(&mut raw)?;
         to_rgb(color, gray16, &raw, out).ok_or_else(|| unsupported(format, format!("pixels of {color:?}")))
+    }
+}
+
+/// What a BMP's header says of pixels of 16 bits: 5 bits a colour, or 6 of green where a mask says so.
+fn bmp_levels(bytes: &[u8]) -> Option<[u32; 3]> {
+    const BITS: std::ops::Range<usize> = 28..30;
+    const GREEN_MASK: std::ops::Range<usize> = 58..62;
+    const BY_MASKS: u8 = 3;
+    if bytes.get(BITS)? != [16, 0] {
+        return None;
+    }
+    let wide = bytes.get(30) == Some(&BY_MASKS) && bytes.get(GREEN_MASK)? == [0xe0, 0x07, 0, 0];
+    Some([31, if wide { 63 } else { 31 }, 31])
+}
+
+/// Levels of few bits, widened with rounding, as Pillow widens them: with truncation.
+fn truncate_levels(levels: [u32; 3], pixels: &mut [u8]) {
+    for pixel in pixels.chunks_exact_mut(3) {
+        for (value, largest) in pixel.iter_mut().zip(levels) {
+            let level = (u32::from(*value) * largest + 127) / 255;
+            *value = (level * 255 / largest) as u8;
+        }
     }
 }
 
@@ -112,7 +141,11 @@ fn failed(format: Format, limits: &Limits, error: ImageError) -> Error {
 /// The decoder's own words, unless they are a dump of its data.
 fn plain(error: &dyn std::error::Error) -> String {
     let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    if text.contains('{') { "a part of the file is missing or altered".to_owned() } else { text.to_lowercase() }
+    if text.contains('{') {
+        "a part of the file is missing or altered".to_owned()
+    } else {
+        text.to_lowercase()
+    }
 }
 
 /// The orientation in a PNG's `eXIf` or XMP chunk or a WebP's `EXIF` or `XMP ` chunk, wherever in the file it stands.

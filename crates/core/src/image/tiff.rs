@@ -61,7 +61,6 @@ impl<'a> Tiff<'a> {
     pub(super) fn decode(mut self, out: &mut [u8]) -> Result<()> {
         let mut samples = DecodingResult::U8(Vec::new());
         let layout = self.decoder.read_image_to_buffer(&mut samples).map_err(|e| failed(self.limits, e))?;
-        let planes = layout.plane_stride.map(std::num::NonZeroUsize::get);
         let bytes = match samples {
             DecodingResult::U8(bytes) => bytes,
             // Grey clips, colours lose their low byte: what Pillow does with `I;16` and with `RGB;16`.
@@ -71,12 +70,12 @@ impl<'a> Tiff<'a> {
             DecodingResult::U16(words) => words.into_iter().map(|word| (word >> 8) as u8).collect(),
             _ => return Err(self.unknown()),
         };
-        let planar = planes.filter(|_| bytes.len() > out.len() / 3);
+        let planar = layout.planes > 1;
         match (self.color, planar) {
             (ColorType::Gray(bits), _) => self.gray(bits, &bytes, out)?,
-            (ColorType::RGB(8 | 16), None) => color::take_rgb(&bytes, 3, out),
-            (ColorType::RGBA(8 | 16), None) => color::take_rgb(&bytes, 4, out),
-            (ColorType::RGB(8 | 16) | ColorType::RGBA(8 | 16), Some(_)) => {
+            (ColorType::RGB(8 | 16), false) => color::take_rgb(&bytes, 3, out),
+            (ColorType::RGBA(8 | 16), false) => color::take_rgb(&bytes, 4, out),
+            (ColorType::RGB(8 | 16) | ColorType::RGBA(8 | 16), true) => {
                 let pixels = out.len() / 3;
                 if bytes.len() < 3 * pixels {
                     return Err(corrupt(Format::Tiff, "a colour plane is missing"));
@@ -85,12 +84,12 @@ impl<'a> Tiff<'a> {
                     pixel.copy_from_slice(&[bytes[i], bytes[pixels + i], bytes[2 * pixels + i]]);
                 }
             }
-            (ColorType::CMYK(8 | 16), None) => {
+            (ColorType::CMYK(8 | 16), false) => {
                 for (pixel, inks) in out.chunks_exact_mut(3).zip(bytes.chunks_exact(4)) {
                     pixel.copy_from_slice(&color::cmyk_to_rgb([inks[0], inks[1], inks[2], inks[3]]));
                 }
             }
-            (ColorType::Multiband { bit_depth: 8, num_samples: 2 }, None) => {
+            (ColorType::Multiband { bit_depth: 8, num_samples: 2 }, false) => {
                 color::spread_gray(bytes.chunks_exact(2).map(|p| p[0]), out);
             }
             _ => return Err(self.unknown()),

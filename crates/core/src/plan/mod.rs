@@ -21,7 +21,7 @@ pub use preset::Preset;
 use geometry::Geometry;
 use half::f16;
 use normalize::Normalizer;
-use resample::{Resampler, Task, View};
+use resample::{Resampler, View};
 
 use crate::image::{Decompressor, Limits, Region, Size, Source, luma_in_place};
 use crate::{
@@ -204,8 +204,7 @@ impl Plan {
             luma_in_place(pixels);
         }
         let view = View { pixels, region: orientation.to_turned(got, stored), channels };
-        let task = Task { geometry: &geometry, filter: self.spec.filter, limits: &self.limits };
-        resampler.run(&view, task, canvas)?;
+        resampler.run(&view, &geometry, self.spec.filter, canvas);
         Ok(size)
     }
 }
