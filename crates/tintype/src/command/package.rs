@@ -25,12 +25,15 @@ pub struct PackageArgs {
 #[derive(Debug, Subcommand)]
 enum PackageCommand {
     /// Put an ONNX model with its labels and spec into a model repository or a `.mar`
+    // `--version` is the model's here, not tintype's.
+    #[command(disable_version_flag = true)]
     Create(CreateArgs),
     /// Show what a package holds
     Inspect(InspectArgs),
     /// Check a package's digests, and that its parts fit together
     Verify(VerifyArgs),
     /// Write a package as a model directory
+    #[command(disable_version_flag = true)]
     Unpack(UnpackArgs),
 }
 

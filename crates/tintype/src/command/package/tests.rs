@@ -7,12 +7,7 @@ use serde_json::Value;
 use tintype_testkit::onnx;
 
 use super::*;
-
-#[derive(Debug, Parser)]
-struct Line {
-    #[command(flatten)]
-    args: PackageArgs,
-}
+use crate::cli::{Cli, Command};
 
 /// A folder with a model of two classes, its labels and a spec for raw tensors.
 struct Fixture {
@@ -41,10 +36,11 @@ impl Fixture {
     fn run(&self, line: &str) -> Result<(String, ExitCode)> {
         let folder = format!("{}/", self.folder.path().display());
         let words = line.split(' ').map(|word| word.replace('@', &folder));
-        let line =
-            Line::try_parse_from(std::iter::once("package".to_owned()).chain(words)).expect("a good line");
+        let start = ["tintype", "package"].map(str::to_owned);
+        let cli = Cli::try_parse_from(start.into_iter().chain(words)).expect("a good line");
+        let Command::Package(args) = cli.command else { unreachable!("`package` was typed") };
         let mut stdout = Vec::new();
-        let code = execute(line.args.command, &mut stdout)?;
+        let code = execute(args.command, &mut stdout)?;
         Ok((String::from_utf8(stdout).expect("text"), code))
     }
 
