@@ -16,8 +16,8 @@ pub enum LogFormat {
 
 /// Sends `tracing` events that pass `filter` to stderr.
 pub fn init(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)
-        .map_err(|e| anyhow::anyhow!("`--log {filter}` is not a filter: {e}"))?;
+    let filter =
+        EnvFilter::try_new(filter).map_err(|e| anyhow::anyhow!("`--log {filter}` is not a filter: {e}"))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -8,9 +8,9 @@ use tintype_core::Error;
 use tintype_engine::ort::OrtBackend;
 use tintype_train::EvaluateOptions;
 
+use super::interrupt;
 use super::model::{self, ModelOptions};
 use super::progress::Progress;
-use super::interrupt;
 
 /// Options of `tintype evaluate`.
 #[derive(Debug, clap::Args)]

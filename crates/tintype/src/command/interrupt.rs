@@ -15,7 +15,8 @@ const INTERRUPTED: i32 = 130;
 pub fn stop_on_ctrl_c() -> Result<Stop> {
     let stop = Stop::default();
     let asked = stop.clone();
-    let failed = |e: std::io::Error| Error::new(ErrorKind::Internal, format!("cannot listen for ctrl-c: {e}"));
+    let failed =
+        |e: std::io::Error| Error::new(ErrorKind::Internal, format!("cannot listen for ctrl-c: {e}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
     // Never joined: it waits for a signal that need not come, and ends with the process.
     std::thread::Builder::new()

@@ -39,7 +39,8 @@ pub fn open(path: &Path, options: &ModelOptions) -> Result<Package> {
             Some(name) => inputs.iter().find(|input| input.name == *name),
             None => inputs.first(),
         };
-        let input = input.ok_or_else(|| Error::new(ErrorKind::InvalidModel, "the model has no image input"))?;
+        let input =
+            input.ok_or_else(|| Error::new(ErrorKind::InvalidModel, "the model has no image input"))?;
         package.spec.preprocess = Some(preset.for_input(input)?);
     }
     if package.spec.preprocess.is_none() {
@@ -47,7 +48,9 @@ pub fn open(path: &Path, options: &ModelOptions) -> Result<Package> {
             ErrorKind::InvalidConfig,
             format!("`{}` does not say how images become its input", path.display()),
         )
-        .with_hint("give `--spec F.toml` with a `[preprocess]` section, or `--preprocess imagenet|inception|clip`"));
+        .with_hint(
+            "give `--spec F.toml` with a `[preprocess]` section, or `--preprocess imagenet|inception|clip`",
+        ));
     }
     Ok(package)
 }

@@ -121,7 +121,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 fn print(path: &Path, result: &Result<Vec<Prediction>>, as_json: bool) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     let written = if as_json {
-        serde_json::to_writer(&mut stdout, &Line::new(path, result)).map_err(Into::into).and_then(|()| writeln!(stdout))
+        serde_json::to_writer(&mut stdout, &Line::new(path, result))
+            .map_err(Into::into)
+            .and_then(|()| writeln!(stdout))
     } else {
         match result {
             Ok(predictions) => {
@@ -157,8 +159,7 @@ struct Failure<'a> {
 
 impl<'a> Line<'a> {
     fn new(path: &'a Path, result: &'a Result<Vec<Prediction>>) -> Self {
-        let ranked =
-            |p: &'a Prediction| Ranked { index: p.index, label: &p.label, confidence: p.confidence };
+        let ranked = |p: &'a Prediction| Ranked { index: p.index, label: &p.label, confidence: p.confidence };
         match result {
             Ok(predictions) => Self::Answer { path, predictions: predictions.iter().map(ranked).collect() },
             Err(error) => {

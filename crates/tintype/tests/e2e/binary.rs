@@ -18,8 +18,7 @@ impl Finished {
     /// Every line of stdout as JSON.
     #[track_caller]
     pub fn json_lines(&self) -> Vec<Value> {
-        let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e} in `{line}`"));
-        self.stdout.lines().map(parse).collect()
+        self.stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
     }
 
     /// The same, after checking that the command succeeded.
@@ -76,7 +75,12 @@ impl Server {
 
     /// `curl -sS args… URL/path`.
     pub fn curl(&self, path: &str, args: &[&str]) -> Finished {
-        finish(Command::new("curl").args(["-sS", "--max-time", "30"]).args(args).arg(format!("{}{path}", self.url)))
+        finish(
+            Command::new("curl")
+                .args(["-sS", "--max-time", "30"])
+                .args(args)
+                .arg(format!("{}{path}", self.url)),
+        )
     }
 
     /// The same; the body as JSON and the HTTP status.
@@ -86,7 +90,7 @@ impl Server {
         with_status.extend(args);
         let answer = self.curl(path, &with_status).success().stdout;
         let (body, status) = answer.rsplit_once('\n').expect("a status line");
-        let body = serde_json::from_str(body).unwrap_or_else(|e| panic!("{e} in `{body}`"));
+        let body = serde_json::from_str(body).expect(body);
         (status.parse().expect("a status"), body)
     }
 }
@@ -106,21 +110,19 @@ pub struct Fixture {
 
 impl Fixture {
     pub fn new() -> Self {
-        let dir = tempfile::tempdir().expect("a temporary directory");
-        let fixture = Self { dir };
+        let fixture = Self { dir: tempfile::tempdir().expect("a temporary directory") };
+        let write = |name: &str, bytes: &[u8]| std::fs::write(fixture.path(name), bytes).expect(name);
         // Class k sums channel k: weights [3, 3·8·8].
-        let weights: Vec<f32> = (0..3 * 192).map(|i| if i % 192 / 64 == i / 192 { 0.1 } else { 0.0 }).collect();
-        std::fs::write(fixture.path("m.onnx"), tintype_testkit::onnx::scores(&[3, 8, 8], &weights, &[0.0; 3])).unwrap();
-        std::fs::write(fixture.path("labels.txt"), "red\ngreen\nblue\n").unwrap();
-        std::fs::write(
-            fixture.path("spec.toml"),
-            "[preprocess]\nresize = { exact = [8, 8] }\nscale = 0.00392156862745098\n",
-        )
-        .unwrap();
+        let weights: Vec<f32> =
+            (0..3 * 192).map(|i| if i % 192 / 64 == i / 192 { 0.1 } else { 0.0 }).collect();
+        write("m.onnx", &tintype_testkit::onnx::scores(&[3, 8, 8], &weights, &[0.0; 3]));
+        write("labels.txt", b"red\ngreen\nblue\n");
+        write("spec.toml", b"[preprocess]\nresize = { exact = [8, 8] }\nscale = 0.00392156862745098\n");
         for (name, pixel) in [("red", [250, 5, 5]), ("green", [5, 250, 5]), ("blue", [5, 5, 250])] {
-            image::RgbImage::from_pixel(20, 10, image::Rgb(pixel)).save(fixture.path(&format!("{name}.png"))).unwrap();
+            let picture = image::RgbImage::from_pixel(20, 10, image::Rgb(pixel));
+            picture.save(fixture.path(&format!("{name}.png"))).expect(name);
         }
-        std::fs::write(fixture.path("broken.jpg"), b"\xff\xd8\xff\xe0 not much of a picture").unwrap();
+        write("broken.jpg", b"\xff\xd8\xff\xe0 not much of a picture");
         fixture
     }
 
@@ -136,8 +138,18 @@ impl Fixture {
     pub fn mar(&self) -> PathBuf {
         let out = self.path("red-green-blue.mar");
         tintype([
-            "package", "create", "--name", "red-green-blue", "--onnx", &self.text("m.onnx"), "--labels",
-            &self.text("labels.txt"), "--spec", &self.text("spec.toml"), "--out", out.to_str().expect("UTF-8"),
+            "package",
+            "create",
+            "--name",
+            "red-green-blue",
+            "--onnx",
+            &self.text("m.onnx"),
+            "--labels",
+            &self.text("labels.txt"),
+            "--spec",
+            &self.text("spec.toml"),
+            "--out",
+            out.to_str().expect("UTF-8"),
         ])
         .success();
         out

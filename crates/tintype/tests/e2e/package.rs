@@ -18,7 +18,8 @@ fn a_package_survives_the_round_trip_to_a_directory() {
         assert!(!archive[key].is_null(), "`{key}` is missing in {archive}");
         assert_eq!(archive[key], directory[key], "{key}");
     }
-    let answer = |model: &str| tintype(["predict", model, "--json", &fixture.text("green.png")]).success().stdout;
+    let answer =
+        |model: &str| tintype(["predict", model, "--json", &fixture.text("green.png")]).success().stdout;
     assert_eq!(answer(mar.to_str().unwrap()), answer(&model));
 }
 
@@ -42,8 +43,18 @@ fn labels_must_be_as_many_as_the_classes() {
     let fixture = Fixture::new();
     std::fs::write(fixture.path("two.txt"), "red\ngreen\n").unwrap();
     let out = tintype([
-        "package", "create", "--name", "m", "--onnx", &fixture.text("m.onnx"), "--labels", &fixture.text("two.txt"),
-        "--spec", &fixture.text("spec.toml"), "--out", &fixture.text("m.mar"),
+        "package",
+        "create",
+        "--name",
+        "m",
+        "--onnx",
+        &fixture.text("m.onnx"),
+        "--labels",
+        &fixture.text("two.txt"),
+        "--spec",
+        &fixture.text("spec.toml"),
+        "--out",
+        &fixture.text("m.mar"),
     ]);
     assert!(!out.status.success());
     assert!(out.stderr.contains('2') && out.stderr.contains('3'), "expected against found: {}", out.stderr);

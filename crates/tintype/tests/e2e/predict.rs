@@ -5,7 +5,8 @@ fn a_bad_file_is_reported_and_the_rest_goes_on() {
     let fixture = Fixture::new();
     let mar = fixture.mar();
     let images = [fixture.text("red.png"), fixture.text("broken.jpg"), fixture.text("blue.png")];
-    let out = tintype([&["predict".into(), mar.to_str().unwrap().into(), "--json".into()], &images[..]].concat());
+    let out =
+        tintype([&["predict".into(), mar.to_str().unwrap().into(), "--json".into()], &images[..]].concat());
     assert_eq!(out.status.code(), Some(1), "{}", out.stderr);
     let lines = out.json_lines();
     assert_eq!(lines.len(), 3);
@@ -55,7 +56,14 @@ fn annotated_pictures_are_larger_than_their_originals_and_decode() {
     let fixture = Fixture::new();
     let mar = fixture.mar();
     let out = fixture.path("annotated");
-    tintype(["predict", mar.to_str().unwrap(), "--annotate", out.to_str().unwrap(), &fixture.text("red.png")]).success();
+    tintype([
+        "predict",
+        mar.to_str().unwrap(),
+        "--annotate",
+        out.to_str().unwrap(),
+        &fixture.text("red.png"),
+    ])
+    .success();
     let written: Vec<_> = std::fs::read_dir(&out).unwrap().map(|e| e.unwrap().path()).collect();
     assert_eq!(written.len(), 1, "{written:?}");
     let picture = image::open(&written[0]).unwrap();
@@ -68,7 +76,22 @@ fn a_bare_onnx_file_needs_to_be_told_its_preprocessing() {
     let model = fixture.text("m.onnx");
     let without = tintype(["predict", &model, &fixture.text("red.png")]);
     assert!(!without.status.success());
-    assert!(without.stderr.contains("--spec") && without.stderr.contains("--preprocess"), "{}", without.stderr);
-    let with = tintype(["predict", &model, "--json", "--spec", &fixture.text("spec.toml"), &fixture.text("blue.png")]);
-    assert_eq!(with.success().json_lines()[0]["predictions"][0]["label"], "2", "no labels: the index is the label");
+    assert!(
+        without.stderr.contains("--spec") && without.stderr.contains("--preprocess"),
+        "{}",
+        without.stderr
+    );
+    let with = tintype([
+        "predict",
+        &model,
+        "--json",
+        "--spec",
+        &fixture.text("spec.toml"),
+        &fixture.text("blue.png"),
+    ]);
+    assert_eq!(
+        with.success().json_lines()[0]["predictions"][0]["label"],
+        "2",
+        "no labels: the index is the label"
+    );
 }

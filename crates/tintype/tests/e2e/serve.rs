@@ -26,7 +26,8 @@ fn curl_and_predict_get_the_same_answer_however_they_ask() {
             assert_eq!(status, 200, "{way:?}: {answer}");
             assert_eq!(answer["prediction"], "green");
             assert_eq!(answer["top_prediction"], answer["predictions"][0]);
-            let pairs = answer["predictions"].as_array().unwrap().iter().zip(cli["predictions"].as_array().unwrap());
+            let pairs =
+                answer["predictions"].as_array().unwrap().iter().zip(cli["predictions"].as_array().unwrap());
             for (http, cli) in pairs {
                 assert_eq!(http["label"], cli["label"]);
                 assert_eq!(http["probability"], http["confidence"]);
@@ -45,9 +46,15 @@ fn the_small_routes_answer() {
     let classes = serde_json::json!(["red", "green", "blue"]);
     assert_eq!(
         server.curl_json("/health", &[]),
-        (200, serde_json::json!({"status": "healthy", "model_loaded": true, "num_classes": 3, "classes": classes}))
+        (
+            200,
+            serde_json::json!({"status": "healthy", "model_loaded": true, "num_classes": 3, "classes": classes})
+        )
     );
-    assert_eq!(server.curl_json("/classes", &[]), (200, serde_json::json!({"num_classes": 3, "classes": classes})));
+    assert_eq!(
+        server.curl_json("/classes", &[]),
+        (200, serde_json::json!({"num_classes": 3, "classes": classes}))
+    );
     assert_eq!(server.curl_json("/openapi.json", &[]).0, 200);
     let (status, answer) = server.curl_json("/predict", &["-H", "content-type: image/png", "-d", "nonsense"]);
     assert_eq!((status, answer["error"]["kind"].as_str()), (400, Some("not_an_image")), "{answer}");
@@ -67,9 +74,17 @@ fn a_browser_renders_the_docs() {
     let server = Server::start(&fixture.mar(), &[]);
     let profile = fixture.text("chromium");
     let page = finish(Command::new("chromium").args([
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-        "--disable-background-networking", "--disable-component-update", "--disable-sync",
-        &format!("--user-data-dir={profile}"), "--virtual-time-budget=5000", "--dump-dom",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        &format!("--user-data-dir={profile}"),
+        "--virtual-time-budget=5000",
+        "--dump-dom",
         &format!("{}/docs", server.url),
     ]))
     .success()

@@ -102,7 +102,9 @@ fn pattern(class: &str, u: f32, v: f32) -> f32 {
             // Mortar runs between the rows and at each brick's end.
             (0.42 - to_grid(v * 1.4)).min(0.44 - to_grid(u * 0.7 + shift))
         }
-        "rings" => (0.14 - (u.hypot(v) * 2.0 - (u.hypot(v) * 2.0).round()).abs() / 2.0).min(1.15 - u.hypot(v)),
+        "rings" => {
+            (0.14 - (u.hypot(v) * 2.0 - (u.hypot(v) * 2.0).round()).abs() / 2.0).min(1.15 - u.hypot(v))
+        }
         "disc" => 0.9 - u.hypot(v),
         "square" => 0.8 - u.abs().max(v.abs()),
         "triangle" => {

@@ -75,7 +75,11 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
 
     say("5. serving");
     let asked = examples(&test);
-    if args.once { ask_and_compare(&package, &asked)? } else { serve(&args, &package, &asked[0])? }
+    if args.once {
+        ask_and_compare(&package, &asked)?
+    } else {
+        serve(&args, &package, &asked[0])?
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -108,7 +112,9 @@ fn evaluate(package: &Package, test: &Path, stop: Stop) -> Result<Evaluation> {
 
 /// Some pictures of each class.
 fn examples(test: &Path) -> Vec<PathBuf> {
-    let of = |class: &str| (0..ASKED_PER_CLASS).map(move |n| format!("{class}/{class}_{n:04}.jpg")).collect::<Vec<_>>();
+    let of = |class: &str| {
+        (0..ASKED_PER_CLASS).map(move |n| format!("{class}/{class}_{n:04}.jpg")).collect::<Vec<_>>()
+    };
     CLASSES.iter().flat_map(|class| of(class)).map(|name| test.join(name)).collect()
 }
 
@@ -162,7 +168,10 @@ fn ask_and_compare(package: &Package, asked: &[PathBuf]) -> Result<()> {
 fn compare(client: &Client, asked: &[PathBuf], expected: &[Vec<Prediction>]) -> Result<()> {
     for (path, expected) in asked.iter().zip(expected) {
         let differs = |what: String| {
-            Error::new(ErrorKind::Internal, format!("`{}`: server and `predict` differ: {what}", path.display()))
+            Error::new(
+                ErrorKind::Internal,
+                format!("`{}`: server and `predict` differ: {what}", path.display()),
+            )
         };
         let image = std::fs::read(path).map_err(|e| Error::io(path, e))?;
         let found = client.predict(&image)?.predictions;
