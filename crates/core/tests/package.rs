@@ -292,6 +292,7 @@ fn errors_say_what_was_expected_and_found() {
     let at = |name: &str| folder.path().join(name);
     fs::write(at("photo.jpg"), b"\xff\xd8\xff\xe0").unwrap();
     fs::write(at("net.pth"), b"PK\x03\x04").unwrap();
+    fs::write(at("net.th"), b"PK\x03\x04").unwrap();
     fs::write(at("net.tar.gz"), b"").unwrap();
     fs::create_dir(at("empty")).unwrap();
     fs::create_dir_all(at("other/photos")).unwrap();
@@ -308,6 +309,7 @@ fn errors_say_what_was_expected_and_found() {
         ("missing", ErrorKind::NotFound, "missing"),
         ("photo.jpg", ErrorKind::InvalidPackage, "expected a `.mar` archive"),
         ("net.pth", ErrorKind::Unsupported, "is not an ONNX model"),
+        ("net.th", ErrorKind::Unsupported, "is not an ONNX model"),
         ("net.tar.gz", ErrorKind::Unsupported, "tar archive"),
         ("empty", ErrorKind::InvalidPackage, "found no directory in it"),
         ("other", ErrorKind::InvalidPackage, "found the directories `photos`"),

@@ -47,7 +47,7 @@ fn locate_file(path: &Path) -> Result<Location> {
         "onnx" => return Ok(Location::Onnx(path.to_owned())),
         "mar" => return Ok(Location::Archive(path.to_owned())),
         // PyTorch's files are zip archives as well, so this comes before the look inside.
-        "pt" | "pth" | "ckpt" | "safetensors" => return Err(not_onnx(&quoted(path))),
+        "pt" | "pth" | "th" | "ckpt" | "safetensors" => return Err(not_onnx(&quoted(path))),
         "gz" | "tgz" => {
             return Err(Error::new(
                 ErrorKind::Unsupported,
