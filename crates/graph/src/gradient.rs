@@ -18,6 +18,8 @@ mod parameters;
 mod pool;
 mod tape;
 
+use std::collections::HashSet;
+
 use tintype_core::{Error, ErrorKind, Result};
 
 use crate::model::Model;
@@ -107,6 +109,7 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
     let shapes = Shapes::infer(&model, options.batch)?;
     let input = model.inputs()?.swap_remove(0);
     let parameters = parameters::choose(&model, options.trainable)?;
+    refuse_unknown(&model, &parameters)?;
     let forward = forward::rewrite(&model, &parameters, options.fused, &shapes)?;
     let mut tape = Tape::new(&model, shapes, options.fused)?;
     for parameter in &parameters {
@@ -114,10 +117,6 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
     }
     for node in &forward.nodes {
         tape.forward(node)?;
-        // Asked before any shape is: an operator without a gradient mostly has no known shape either.
-        if node.output.iter().any(|name| tape.is_needed(name)) {
-            rule(node)?;
-        }
     }
     loss::append(&mut tape)?;
     for node in forward.nodes.iter().rev() {
@@ -192,6 +191,24 @@ fn prepared(model: &Model) -> Result<Model> {
     }
     rename(graph, &logits, LOGITS);
     Ok(model)
+}
+
+/// Finds operators without a gradient between a parameter and the loss. It is asked before any shape is, because such
+/// an operator mostly has no known shape either.
+fn refuse_unknown(model: &Model, parameters: &[Parameter]) -> Result<()> {
+    let mut needed: HashSet<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
+    for node in &model.graph().node {
+        if depends_on(node, |name| needed.contains(name)) {
+            rule(node)?;
+            needed.extend(node.output.iter().map(String::as_str).filter(|s| !s.is_empty()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether what `node` makes depends on a value that `is_needed`; sizes do not.
+fn depends_on(node: &NodeProto, is_needed: impl Fn(&str) -> bool) -> bool {
+    node.standard_op() != Some("Shape") && node.input.iter().any(|name| is_needed(name))
 }
 
 /// Adds what `node` contributes to the gradients of its inputs, if a gradient reaches it and an input needs one.

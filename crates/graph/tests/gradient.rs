@@ -86,6 +86,7 @@ fn an_operator_without_a_gradient_is_named_where_it_matters() {
     let mut foo = NodeProto::new("Foo", &["moved"], &["maps"]);
     "/layer/Foo_3".clone_into(&mut foo.name);
     let add = NodeProto::new("Add", &["input", "shift"], &["moved"]);
+    // What comes after it has no known shape, which is not to be the error.
     let error = train(&model(vec![add, foo], vec![shift("shift")]), true).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert_eq!(error.message(), "node `/layer/Foo_3` (`Foo`) has no gradient");

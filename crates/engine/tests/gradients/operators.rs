@@ -87,6 +87,10 @@ fn batch_norm_case(name: &'static str, output: &str) -> Case {
 fn batch_norm() {
     let mut frozen = batch_norm_case("frozen", "y");
     frozen.frozen = vec!["gamma", "beta"];
+    let mut exported = batch_norm_case("frozen, exported in training mode", "y");
+    exported.frozen = vec!["gamma", "beta"];
+    exported.nodes[0] = exported.nodes[0].clone().with("training_mode", 1);
+    exported.nodes[0].output.extend(["running mean", "running variance"].map(str::to_owned));
     let mut shift = batch_norm_case("frozen but for its bias", "y");
     shift.frozen = vec!["gamma"];
     let mut with_relu = batch_norm_case("with relu", "z");
@@ -94,7 +98,7 @@ fn batch_norm() {
     let mut read_twice = batch_norm_case("with relu and another reader", "z");
     read_twice.nodes.push(NodeProto::new("Relu", &["z"], &["r"]));
     read_twice.nodes.push(NodeProto::new("Add", &["z", "r"], &["y"]));
-    check(vec![batch_norm_case("trained", "y"), frozen, shift, with_relu, read_twice]);
+    check(vec![batch_norm_case("trained", "y"), frozen, exported, shift, with_relu, read_twice]);
 }
 
 #[test]

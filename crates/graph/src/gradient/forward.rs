@@ -53,6 +53,7 @@ pub(super) fn rewrite(
                 forward.batch_norms.push(norm);
                 forward.nodes.push(node);
             }
+            Some("BatchNormalization") => forward.nodes.push(frozen(node)),
             Some("Dropout") => {
                 let dropout = rewriter.dropout(node, forward.nodes.len())?;
                 forward.has_seed |= dropout.domain == FUSED_DOMAIN;
@@ -62,6 +63,14 @@ pub(super) fn rewrite(
         }
     }
     Ok(forward)
+}
+
+/// A batch norm as in inference, also where the file has it in training mode.
+fn frozen(node: &NodeProto) -> NodeProto {
+    let mut node = node.clone();
+    node.attribute.retain(|a| a.name != "training_mode");
+    node.output.truncate(1);
+    node
 }
 
 struct Rewriter<'a> {

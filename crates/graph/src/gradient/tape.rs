@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use tintype_core::{ErrorKind, Result};
 
-use super::{FUSED_DOMAIN, Parameter, batch_norm};
+use super::{FUSED_DOMAIN, Parameter, batch_norm, depends_on};
 use crate::model::Model;
 use crate::proto::{NodeProto, TensorProto};
 use crate::shape::Shapes;
@@ -80,8 +80,7 @@ impl Tape {
     /// Adds a node of the forward graph.
     pub(super) fn forward(&mut self, node: &NodeProto) -> Result<()> {
         self.taken.extend(node.output.iter().cloned());
-        // Sizes do not depend on the values.
-        if node.standard_op() != Some("Shape") && node.input.iter().any(|name| self.needed.contains(name)) {
+        if depends_on(node, |name| self.needed.contains(name)) {
             self.needed.extend(node.output.iter().filter(|s| !s.is_empty()).cloned());
         }
         if node.domain == FUSED_DOMAIN && node.op_type == "BatchNormTrain" && !self.fused {
