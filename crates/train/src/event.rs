@@ -124,13 +124,13 @@ pub struct EpochReport {
 pub struct Summary {
     /// The epoch whose weights are kept, from 1.
     pub best_epoch: usize,
-    /// Epochs that were completed.
+    /// Epochs that were validated; an early stop leaves the one it cuts short out, unless it is the first.
     pub epochs: usize,
     /// Share of right answers of the kept weights over the held-out images.
     pub val_accuracy: f64,
     /// Mean cross-entropy (nats) of the kept weights over the held-out images.
     pub val_loss: f64,
-    /// Whether it was stopped before its last epoch.
+    /// Whether somebody stopped it.
     pub stopped: bool,
     /// Seconds, from the data's listing to the last epoch.
     pub seconds: f64,

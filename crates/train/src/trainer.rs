@@ -58,12 +58,13 @@ impl Trainer<'_> {
         let mut state = Stepper::new(self)?;
         let mut clock = Clock { training: Instant::now(), done: 0, epochs };
         let mut best: Option<Best> = None;
-        let mut completed = 0;
+        let (mut validated, mut early) = (0, false);
         for epoch in 1..=epochs {
             let epoch_began = Instant::now();
             let train = self.epoch(epoch, &mut state, &mut clock, subscriber)?;
             let stopped = self.stop.is_requested();
             if stopped && best.is_some() {
+                early = true;
                 break;
             }
             let images_per_second = train.count() as f64 / epoch_began.elapsed().as_secs_f64().max(1e-9);
@@ -83,18 +84,19 @@ impl Trainer<'_> {
             if better {
                 best = Some(Best { weights: state.weights.clone(), epoch, val });
             }
+            validated = epoch;
             if stopped {
+                early = true;
                 break;
             }
-            completed = epoch;
         }
         let best = best.ok_or_else(|| Error::new(ErrorKind::InvalidConfig, "`trainer.epochs` is 0"))?;
         let summary = Summary {
             best_epoch: best.epoch,
-            epochs: completed,
+            epochs: validated,
             val_accuracy: best.val.accuracy(),
             val_loss: best.val.loss(),
-            stopped: completed < epochs,
+            stopped: early,
             seconds: began.elapsed().as_secs_f64(),
         };
         subscriber.on_event(&TrainEvent::Finished(summary));

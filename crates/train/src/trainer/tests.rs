@@ -113,7 +113,7 @@ fn a_stop_ends_after_the_step_and_keeps_the_best() {
     let mut seen = Seen { stop_after: Some(2), ..Seen::default() };
     let fitted = fit(&config, &train, &val, &mut seen).unwrap();
     assert_eq!((seen.steps.len(), seen.epochs.len()), (2, 1));
-    assert!(fitted.summary.stopped && fitted.summary.best_epoch == 1 && fitted.summary.epochs == 0);
+    assert!(fitted.summary.stopped && fitted.summary.best_epoch == 1 && fitted.summary.epochs == 1);
     let mut seen = Seen { stop_after: Some(5), ..Seen::default() };
     let fitted = fit(&config, &train, &val, &mut seen).unwrap();
     // The second epoch is not whole, so it is not compared.
