@@ -76,9 +76,9 @@ pub fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     say("5. serving");
     let asked = examples(&test);
     if args.once {
-        ask_and_compare(&package, &asked)?
+        ask_and_compare(&package, &asked)?;
     } else {
-        serve(&args, &package, &asked[0])?
+        serve(&args, &package, &asked[0])?;
     }
     Ok(ExitCode::SUCCESS)
 }
