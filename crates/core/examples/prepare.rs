@@ -3,7 +3,8 @@
 //! ```text
 //! prepare SPEC.toml dump OUT < LIST     for each file of the list: a line `path<TAB>ok HxWxC` or `path<TAB>kind message`
 //!                                       to stdout, the prepared 8-bit pixels appended to OUT
-//! prepare SPEC.toml time FILE SECONDS   decode-to-tensor into one slot, again and again: median and best ms
+//! prepare SPEC.toml time FILE SECONDS   decode-to-tensor into one slot, again and again: median and best wall ms, and
+//!                                       on Linux the mean CPU ms, which a busy machine disturbs less
 //! ```
 //!
 //! `scripts/compare_pixels.py` calls both.
@@ -72,13 +73,26 @@ fn time(plan: &Plan, path: &str, seconds: f64) -> Result<()> {
     let mut scratch = Scratch::new();
     let mut tensor = plan.prepare(&bytes, &mut scratch)?;
     let slot = tensor.values_mut::<f32>()?;
-    let (start, mut taken) = (Instant::now(), Vec::new());
+    let (start, cpu, mut taken) = (Instant::now(), cpu_ms(), Vec::new());
     while start.elapsed() < Duration::from_secs_f64(seconds) || taken.len() < 3 {
         let begin = Instant::now();
         plan.prepare_into(&bytes, &mut scratch, slot.into())?;
         taken.push(begin.elapsed().as_secs_f64() * 1e3);
     }
+    let cpu = cpu_ms().zip(cpu).map(|(end, start)| (end - start) / taken.len() as f64);
     taken.sort_by(f64::total_cmp);
-    println!("median {:.4} best {:.4} ms over {}", taken[taken.len() / 2], taken[0], taken.len());
+    println!(
+        "median {:.4} best {:.4} cpu {:.4} ms over {}",
+        taken[taken.len() / 2],
+        taken[0],
+        cpu.unwrap_or(f64::NAN),
+        taken.len()
+    );
     Ok(())
+}
+
+/// Milliseconds that this thread has been on a processor.
+fn cpu_ms() -> Option<f64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split(' ').next()?.parse::<f64>().ok().map(|ns| ns / 1e6)
 }
