@@ -3,7 +3,7 @@
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/tintype/target
 TINTYPE := $(CARGO_TARGET_DIR)/release/tintype
 
-.PHONY: demo test check build setup setup-test bench
+.PHONY: demo test check build setup setup-test
 
 demo: build ## Draw a data set, train, package, evaluate and serve it
 	$(TINTYPE) demo $(DEMO_ARGS)

@@ -28,7 +28,7 @@ pub fn stop_on_ctrl_c() -> Result<Stop> {
                 }
                 asked.request();
                 // A closed stderr is no reason to go on.
-                let _ = writeln!(std::io::stderr(), "\nstopping after this step; ctrl-c again stops at once");
+                let _ = writeln!(std::io::stderr(), "\nstopping; ctrl-c again stops at once");
                 if tokio::signal::ctrl_c().await.is_ok() {
                     std::process::exit(INTERRUPTED);
                 }

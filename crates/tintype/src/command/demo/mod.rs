@@ -43,7 +43,7 @@ pub struct DemoArgs {
     per_class: usize,
 
     /// Passes over them
-    #[arg(long, default_value_t = 8)]
+    #[arg(long, default_value_t = 20)]
     epochs: usize,
 
     /// The same seed draws the same pictures and trains the same model
