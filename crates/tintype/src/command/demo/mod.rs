@@ -39,11 +39,11 @@ pub struct DemoArgs {
     once: bool,
 
     /// Pictures to learn from, in each of the ten classes
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 200)]
     per_class: usize,
 
     /// Passes over them
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 15)]
     epochs: usize,
 
     /// The same seed draws the same pictures and trains the same model
