@@ -7,11 +7,9 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use globset::GlobBuilder;
+use tintype_core::image::{EXTENSIONS, has_image_extension};
 use tintype_core::{Error, ErrorKind, Result};
 use walkdir::WalkDir;
-
-/// The extensions, in lowercase, by which a directory's files are taken for images.
-pub const IMAGE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "bmp", "gif", "tif", "tiff", "webp"];
 
 /// What makes a glob of an argument that is no path.
 const SPECIAL: [char; 4] = ['*', '?', '[', '{'];
@@ -19,7 +17,7 @@ const SPECIAL: [char; 4] = ['*', '?', '[', '{'];
 /// The image files that `arguments` name, in the arguments' order.
 ///
 /// * A file is taken as it is, whatever its extension.
-/// * A directory gives the files with one of [`IMAGE_EXTENSIONS`] (in either case) in it and below, sorted by path, a
+/// * A directory gives the files with one of [`EXTENSIONS`] (in either case) in it and below, sorted by path, a
 ///   directory's files and folders together. Hidden files and folders are left out, symbolic links are followed, but
 ///   for one that leads back to a folder it lies in.
 /// * Anything else that has one of `*?[{` in it is a glob, in which `*` stays within a folder and `**` does not. It gives
@@ -50,15 +48,10 @@ pub fn images<P: AsRef<Path>>(arguments: &[P]) -> Result<Vec<PathBuf>> {
                 ErrorKind::NotFound,
                 format!("no images found in `{}`", argument.display()),
             )
-            .with_hint(format!("files with these extensions are listed: {}", IMAGE_EXTENSIONS.join(", "))));
+            .with_hint(format!("files with these extensions are listed: {}", EXTENSIONS.join(", "))));
         }
     }
     Ok(found)
-}
-
-fn has_image_extension(path: &Path) -> bool {
-    let extension = path.extension().and_then(OsStr::to_str);
-    extension.is_some_and(|e| IMAGE_EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
 }
 
 /// Walks `root` (the current directory where empty) and adds the files that `wanted` says yes to, which is asked for

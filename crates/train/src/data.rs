@@ -5,11 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
+use tintype_core::image::{EXTENSIONS, has_image_extension};
 use tintype_core::{Error, ErrorKind, Result};
 use walkdir::WalkDir;
-
-/// Extensions of files that are taken for images, in lower case.
-pub const IMAGE_EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
 
 /// A labelled set of image files.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +65,7 @@ impl Dataset {
                     ErrorKind::InvalidArgument,
                     format!("class folder `{}` has no image", root.join(name).display()),
                 )
-                .with_hint(format!("files that end in {} count", IMAGE_EXTENSIONS.join(", "))));
+                .with_hint(format!("files that end in {} count", EXTENSIONS.join(", "))));
             }
         }
         Ok(Self { classes: folders, samples })
@@ -92,17 +90,11 @@ fn images_under(folder: &Path) -> Result<Vec<PathBuf>> {
             let path = e.path().unwrap_or(folder).to_owned();
             Error::new(ErrorKind::Io, format!("`{}`: {e}", path.display())).with_source(e)
         })?;
-        if entry.file_type().is_file() && is_image_name(entry.path()) {
+        if entry.file_type().is_file() && has_image_extension(entry.path()) {
             found.push(entry.into_path());
         }
     }
     Ok(found)
-}
-
-fn is_image_name(path: &Path) -> bool {
-    path.extension()
-        .and_then(|e| e.to_str())
-        .is_some_and(|e| IMAGE_EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ mod trainer;
 mod weights;
 
 pub use config::TrainConfig;
-pub use data::{Dataset, IMAGE_EXTENSIONS, Sample};
+pub use data::{Dataset, Sample};
 pub use evaluate::{EvaluateOptions, evaluate};
 pub use event::{
     DataFacts, EpochReport, ImagesPass, ImagesProgress, StepReport, Subscriber, Summary, TrainEvent,

@@ -49,6 +49,15 @@ impl Default for Limits {
     }
 }
 
+/// Extensions, in lower case, by which a folder's files are taken for images. What a file is, its content says.
+pub const EXTENSIONS: [&str; 8] = ["jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"];
+
+/// Whether `path` ends in one of [`EXTENSIONS`], in either case.
+pub fn has_image_extension(path: &std::path::Path) -> bool {
+    let extension = path.extension().and_then(std::ffi::OsStr::to_str);
+    extension.is_some_and(|e| EXTENSIONS.contains(&e.to_ascii_lowercase().as_str()))
+}
+
 /// The formats that are decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
