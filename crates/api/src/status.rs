@@ -35,6 +35,8 @@ pub fn status(kind: ErrorKind) -> Status {
         ErrorKind::InvalidRequest => (422, 65, Caller),
         ErrorKind::InvalidArgument => (400, 64, Caller),
         ErrorKind::NotFound => (404, 66, Caller),
+        ErrorKind::UnknownModel => (404, 66, Caller),
+        ErrorKind::AlreadyExists => (409, 65, Caller),
         ErrorKind::RequestTimeout => (408, 75, Caller),
         ErrorKind::Overloaded => (429, 75, Caller),
         // nginx's number for a caller that hung up: nobody reads it but the log.

@@ -38,6 +38,10 @@ pub enum ErrorKind {
     InvalidModel,
     /// The named model, version, file or route does not exist.
     NotFound,
+    /// No model of this name is in any repository. Apart from `NotFound`, because Triton's protocol tells the two apart.
+    UnknownModel,
+    /// Something of this name is there already.
+    AlreadyExists,
     /// The model exists but cannot answer now.
     NotReady,
     /// No capacity; try again later.
@@ -76,6 +80,8 @@ impl ErrorKind {
             Self::InvalidPackage => "invalid_package",
             Self::InvalidModel => "invalid_model",
             Self::NotFound => "not_found",
+            Self::UnknownModel => "unknown_model",
+            Self::AlreadyExists => "already_exists",
             Self::NotReady => "not_ready",
             Self::Overloaded => "overloaded",
             Self::DeadlineExceeded => "deadline_exceeded",

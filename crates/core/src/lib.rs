@@ -26,4 +26,4 @@ pub use spec::{
     Activation, Channels, Exif, Filter, Layout, ModelSpec, Pad, PixelType, PostprocessSpec, PreprocessSpec,
     Resize, Task,
 };
-pub use tensor::{DType, Element, Tensor, TensorData, TensorSpec};
+pub use tensor::{DType, Element, NamedTensor, Tensor, TensorData, TensorSpec};

@@ -229,6 +229,15 @@ impl Tensor {
     }
 }
 
+/// A tensor with the name that it goes by in a request or a response.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NamedTensor {
+    /// The name of the model's input or output.
+    pub name: String,
+    /// Its value.
+    pub tensor: Tensor,
+}
+
 fn wrong_dtype(expected: DType, found: DType) -> Error {
     Error::new(ErrorKind::InvalidArgument, format!("expected a tensor of `{expected}`, found `{found}`"))
 }
