@@ -16,6 +16,7 @@ mod plan;
 pub mod postprocess;
 mod spec;
 mod tensor;
+pub mod triton;
 
 pub use classifier::ImageClassifier;
 pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,5 @@
+//! Triton's model configuration.
+
+pub mod proto;
+
+pub use proto::ModelConfig;
