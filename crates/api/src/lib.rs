@@ -8,6 +8,7 @@
 mod client;
 mod error;
 mod info;
+pub mod kserve;
 pub mod openapi;
 mod predict;
 mod status;
@@ -17,4 +18,4 @@ pub use client::Client;
 pub use error::{ErrorBody, ErrorDetail};
 pub use info::{ClassesResponse, HealthResponse, HealthStatus, RootResponse};
 pub use predict::{PredictJson, PredictResponse, ScoredLabel, decode_base64};
-pub use status::{Audience, Status, status};
+pub use status::{Audience, Grpc, Status, status};

@@ -11,11 +11,39 @@ pub enum Audience {
     Operator,
 }
 
+/// A status code of gRPC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Grpc {
+    /// `CANCELLED`
+    Cancelled = 1,
+    /// `INVALID_ARGUMENT`
+    InvalidArgument = 3,
+    /// `DEADLINE_EXCEEDED`
+    DeadlineExceeded = 4,
+    /// `NOT_FOUND`
+    NotFound = 5,
+    /// `ALREADY_EXISTS`
+    AlreadyExists = 6,
+    /// `RESOURCE_EXHAUSTED`
+    ResourceExhausted = 8,
+    /// `UNIMPLEMENTED`
+    Unimplemented = 12,
+    /// `INTERNAL`
+    Internal = 13,
+    /// `UNAVAILABLE`
+    Unavailable = 14,
+}
+
 /// A row of the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
-    /// The HTTP status code.
+    /// The HTTP status code of tintype's own routes.
     pub http: u16,
+    /// The HTTP status code of KServe's routes, which is what Triton answers.
+    pub kserve: u16,
+    /// The gRPC status code.
+    pub grpc: Grpc,
     /// The exit code of a command that fails so; those of `sysexits.h` where one fits.
     pub exit: u8,
     /// Who may read the message that a server answers with.
@@ -25,33 +53,33 @@ pub struct Status {
 /// The table. There is no wildcard: a new kind must say here what it means.
 pub fn status(kind: ErrorKind) -> Status {
     use Audience::{Caller, Operator};
-    let (http, exit, audience) = match kind {
-        ErrorKind::NotAnImage => (400, 65, Caller),
-        ErrorKind::CorruptImage => (400, 65, Caller),
-        ErrorKind::UnsupportedImage => (400, 65, Caller),
-        ErrorKind::ImageTooLarge => (400, 65, Caller),
-        ErrorKind::PayloadTooLarge => (413, 65, Caller),
-        ErrorKind::UnsupportedMediaType => (415, 65, Caller),
-        ErrorKind::InvalidRequest => (422, 65, Caller),
-        ErrorKind::InvalidArgument => (400, 64, Caller),
-        ErrorKind::NotFound => (404, 66, Caller),
-        ErrorKind::UnknownModel => (404, 66, Caller),
-        ErrorKind::AlreadyExists => (409, 65, Caller),
-        ErrorKind::RequestTimeout => (408, 75, Caller),
-        ErrorKind::Overloaded => (429, 75, Caller),
+    let (http, kserve, grpc, exit, audience) = match kind {
+        ErrorKind::NotAnImage => (400, 400, Grpc::InvalidArgument, 65, Caller),
+        ErrorKind::CorruptImage => (400, 400, Grpc::InvalidArgument, 65, Caller),
+        ErrorKind::UnsupportedImage => (400, 400, Grpc::InvalidArgument, 65, Caller),
+        ErrorKind::ImageTooLarge => (400, 400, Grpc::InvalidArgument, 65, Caller),
+        ErrorKind::PayloadTooLarge => (413, 400, Grpc::ResourceExhausted, 65, Caller),
+        ErrorKind::UnsupportedMediaType => (415, 415, Grpc::Unimplemented, 65, Caller),
+        ErrorKind::InvalidRequest => (422, 400, Grpc::InvalidArgument, 65, Caller),
+        ErrorKind::InvalidArgument => (400, 400, Grpc::InvalidArgument, 64, Caller),
+        ErrorKind::NotFound => (404, 404, Grpc::NotFound, 66, Caller),
+        ErrorKind::UnknownModel => (404, 400, Grpc::InvalidArgument, 66, Caller),
+        ErrorKind::AlreadyExists => (409, 400, Grpc::AlreadyExists, 65, Caller),
+        ErrorKind::RequestTimeout => (408, 408, Grpc::DeadlineExceeded, 75, Caller),
+        ErrorKind::Overloaded => (429, 503, Grpc::Unavailable, 75, Caller),
         // nginx's number for a caller that hung up: nobody reads it but the log.
-        ErrorKind::Cancelled => (499, 130, Caller),
-        ErrorKind::Unsupported => (501, 69, Caller),
-        ErrorKind::NotReady => (503, 69, Caller),
-        ErrorKind::DeadlineExceeded => (504, 75, Caller),
+        ErrorKind::Cancelled => (499, 400, Grpc::Cancelled, 130, Caller),
+        ErrorKind::Unsupported => (501, 501, Grpc::Unimplemented, 69, Caller),
+        ErrorKind::NotReady => (503, 503, Grpc::Unavailable, 69, Caller),
+        ErrorKind::DeadlineExceeded => (504, 504, Grpc::DeadlineExceeded, 75, Caller),
         // Wrong on the server's own disk: no request can cause these.
-        ErrorKind::InvalidConfig => (500, 78, Operator),
-        ErrorKind::InvalidPackage => (500, 65, Operator),
-        ErrorKind::InvalidModel => (500, 65, Operator),
-        ErrorKind::MissingRuntime => (500, 69, Operator),
-        ErrorKind::Engine => (500, 70, Operator),
-        ErrorKind::Io => (500, 74, Operator),
-        ErrorKind::Internal => (500, 70, Operator),
+        ErrorKind::InvalidConfig => (500, 500, Grpc::Internal, 78, Operator),
+        ErrorKind::InvalidPackage => (500, 500, Grpc::Internal, 65, Operator),
+        ErrorKind::InvalidModel => (500, 500, Grpc::Internal, 65, Operator),
+        ErrorKind::MissingRuntime => (500, 500, Grpc::Internal, 69, Operator),
+        ErrorKind::Engine => (500, 500, Grpc::Internal, 70, Operator),
+        ErrorKind::Io => (500, 500, Grpc::Internal, 74, Operator),
+        ErrorKind::Internal => (500, 500, Grpc::Internal, 70, Operator),
     };
-    Status { http, exit, audience }
+    Status { http, kserve, grpc, exit, audience }
 }
