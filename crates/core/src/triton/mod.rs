@@ -1,5 +1,19 @@
-//! Triton's model configuration.
+//! Triton's model configuration: `config.pbtxt` read, checked, completed and answered as Triton does.
+//!
+//! * [`parse`] and [`from_json`] read one, [`to_json`] and [`to_text`] write it; [`proto`] holds the messages;
+//! * fields: what each does here;
+//! * [`choose_versions`] applies the version policy.
+//!
+//! What a configuration means for the tensors of a request is the signature's; scheduling by it is
+//! `tintype-runtime`'s.
 
+mod datatype;
+mod print;
 pub mod proto;
+mod text;
+mod versions;
 
+pub use print::{to_json, to_text};
 pub use proto::ModelConfig;
+pub use text::{from_json, parse};
+pub use versions::choose_versions;
