@@ -4,6 +4,7 @@
 //! * [`PreprocessSpec`] says what happens to the pixels, [`Plan`] is that spec validated and ready to run;
 //! * [`PostprocessSpec`] and [`postprocess`] turn a row of model output into ranked [`Prediction`]s;
 //! * [`ImageClassifier`] ties the three to one model: evaluation, server, batch and `predict` all call it;
+//! * [`triton`] reads `config.pbtxt`, and [`Signature`] is what a model takes and gives by it;
 //! * [`package`] reads and writes model directories and `.mar` archives.
 //!
 //! Running a model is the business of `tintype-engine`; scheduling is `tintype-runtime`'s.
@@ -14,6 +15,7 @@ pub mod image;
 pub mod package;
 mod plan;
 pub mod postprocess;
+mod signature;
 mod spec;
 mod tensor;
 pub mod triton;
@@ -23,8 +25,9 @@ pub use error::{Error, ErrorKind, Result};
 pub use package::{ModelSource, Package};
 pub use plan::{Plan, Preset, Scratch, Slot};
 pub use postprocess::Prediction;
+pub use signature::{Bound, Signature};
 pub use spec::{
     Activation, Channels, Exif, Filter, Layout, ModelSpec, Pad, PixelType, PostprocessSpec, PreprocessSpec,
-    Resize, Task,
+    Resize, ServingSpec, Task,
 };
 pub use tensor::{DType, Element, NamedTensor, Tensor, TensorData, TensorSpec};

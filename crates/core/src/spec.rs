@@ -15,6 +15,9 @@ pub struct ModelSpec {
     /// What the model is for.
     #[serde(default)]
     pub task: Task,
+    /// The ONNX file, relative to this one, where it has another name or place than `model.onnx` beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// The ONNX input that takes the image; its only input where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<String>,
@@ -27,6 +30,9 @@ pub struct ModelSpec {
     /// From scores to ranked labels.
     #[serde(default)]
     pub postprocess: PostprocessSpec,
+    /// What the inputs and outputs of `config.pbtxt` are to the model.
+    #[serde(default, skip_serializing_if = "ServingSpec::is_empty")]
+    pub serving: ServingSpec,
     /// What was measured of the model, e.g. `accuracy`; fractions, not percent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
@@ -51,6 +57,26 @@ impl ModelSpec {
     /// `Internal` when a number cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string_pretty(self).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
+    }
+}
+
+/// What the inputs and outputs that `config.pbtxt` declares are to the model, by their names there. Those that are not
+/// listed go by the ONNX model's names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServingSpec {
+    /// `image` (an encoded file, or base64 text of one), `ignored`, or the name of an ONNX input.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inputs: BTreeMap<String, String>,
+    /// `label`, `probability`, `index`, `top_k`, `scores`, or the name of an ONNX output.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, String>,
+}
+
+impl ServingSpec {
+    /// Whether nothing is listed.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty() && self.outputs.is_empty()
     }
 }
 

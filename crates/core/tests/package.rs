@@ -27,6 +27,8 @@ fn package() -> Package {
         spec: ModelSpec::from_toml(spec).unwrap(),
         labels: vec!["cat".to_owned(), "dog, \"good\"".to_owned()],
         model: ModelSource::Bytes(model().into()),
+        config: None,
+        output_labels: BTreeMap::new(),
     }
 }
 
@@ -160,6 +162,8 @@ fn a_bare_file_is_a_model_without_spec() {
             spec: ModelSpec::default(),
             labels: vec![],
             model: ModelSource::Path(path.clone()),
+            config: None,
+            output_labels: BTreeMap::new(),
         },
     );
     assert!(found.spec.preprocess.is_none());

@@ -15,6 +15,8 @@ fn package(spec: &str, labels: &[&str]) -> Package {
         spec: ModelSpec::from_toml(spec).expect("the spec parses"),
         labels: labels.iter().map(ToString::to_string).collect(),
         model: ModelSource::Bytes(Arc::from([])),
+        config: None,
+        output_labels: std::collections::BTreeMap::new(),
     }
 }
 

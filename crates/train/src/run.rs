@@ -115,5 +115,7 @@ fn package(config: &TrainConfig, trained: Trained, facts: &DataFacts, evaluation
         spec,
         labels: facts.classes.clone(),
         model: ModelSource::Bytes(model.to_bytes().into()),
+        config: None,
+        output_labels: std::collections::BTreeMap::new(),
     }
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use super::digest::{self, Digests};
 use super::locate::VersionDir;
 use super::{
-    DIGESTS_FILE, LABELS_FILE, MODEL_FILE, ModelSource, Package, SPEC_FILE, check_name, check_version,
-    external, labels, quoted,
+    DIGESTS_FILE, LABELS_FILE, MODEL_FILE, ModelSource, OpenOptions, Package, SPEC_FILE, check_name,
+    check_version, configured, external, labels, quoted,
 };
 use crate::{Error, ErrorKind, ModelSpec, Result};
 
@@ -15,27 +15,32 @@ use crate::{Error, ErrorKind, ModelSpec, Result};
 pub(super) const SHARED_LABELS: &str = "../labels.txt";
 
 /// Reads one version of a model directory.
-pub(super) fn read(version: &VersionDir) -> Result<Package> {
+pub(super) fn read(version: &VersionDir, options: &OpenOptions) -> Result<Package> {
     check_name(&version.name)
         .map_err(|e| Error::new(ErrorKind::InvalidPackage, e.message()).context(quoted(&version.model)))?;
-    let folder = version.path();
-    let model = folder.join(MODEL_FILE);
-    if !model.is_file() {
-        return Err(Error::new(
-            ErrorKind::InvalidPackage,
-            format!("{} has no `{MODEL_FILE}`, though it is the version in use", quoted(&folder)),
-        ));
-    }
-    let spec = match read_text(&folder.join(SPEC_FILE))? {
-        Some((path, text)) => ModelSpec::from_toml(&text).map_err(|e| e.context(quoted(&path)))?,
-        None => ModelSpec::default(),
+    let config = match &options.config {
+        Some(config) => Some(config.clone()),
+        None => configured::read_config(&version.model, options.config_name.as_deref())?,
     };
+    let (spec, model) = configured::find_model(version, config.as_deref())?;
+    let output_labels = configured::read_output_labels(&version.model, config.as_deref())?;
+    let mut labels = read_labels(version)?;
+    if labels.is_empty() {
+        // The classes are those of the output with the scores.
+        let outputs = config.iter().flat_map(|config| &config.output);
+        let named = outputs.filter(|output| spec.output.as_ref().is_none_or(|name| *name == output.name));
+        let first = named.filter_map(|output| output_labels.get(&output.name)).next();
+        labels =
+            first.or_else(|| output_labels.values().next()).map(|labels| labels.to_vec()).unwrap_or_default();
+    }
     Ok(Package {
         name: version.name.clone(),
         version: version.version.clone(),
         spec,
-        labels: read_labels(version)?,
+        labels,
         model: ModelSource::Path(model),
+        config,
+        output_labels,
     })
 }
 
@@ -50,7 +55,7 @@ fn read_labels(version: &VersionDir) -> Result<Vec<String>> {
 }
 
 /// The text of an optional file.
-fn read_text(path: &Path) -> Result<Option<(PathBuf, String)>> {
+pub(super) fn read_text(path: &Path) -> Result<Option<(PathBuf, String)>> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some((path.to_owned(), text))),
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -91,6 +96,7 @@ pub(super) fn write(package: &Package, repository: &Path) -> Result<PathBuf> {
 
 fn write_new_model(package: &Package, model: &Path) -> Result<()> {
     create_dir(model)?;
+    configured::write(package, model)?;
     if !package.labels.is_empty() {
         write_file(&model.join(LABELS_FILE), labels::to_text(&package.labels).as_bytes())?;
     }
@@ -114,7 +120,9 @@ fn write_version(package: &Package, folder: &Path, shared: &[String]) -> Result<
     };
     let model = package.model.bytes()?;
     write(MODEL_FILE, &model)?;
-    write(SPEC_FILE, package.spec.to_toml()?.as_bytes())?;
+    // The model is where it is always looked for.
+    let spec = ModelSpec { model: None, ..package.spec.clone() };
+    write(SPEC_FILE, spec.to_toml()?.as_bytes())?;
     if shared != package.labels {
         // Also where this version has none: it must not take those of the others for its own.
         write(LABELS_FILE, labels::to_text(&package.labels).as_bytes())?;
@@ -155,6 +163,6 @@ fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir(path).map_err(|e| Error::io(path, e))
 }
 
-fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(super) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(path, bytes).map_err(|e| Error::io(path, e))
 }

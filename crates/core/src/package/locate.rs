@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::{MODEL_FILE, name, quoted};
+use super::{CONFIG_FILE, MODEL_FILE, SPEC_FILE, name, quoted};
 use crate::{Error, ErrorKind, Result};
 
 /// What lies at a path.
@@ -76,11 +76,16 @@ pub(super) fn not_onnx(what: &str) -> Error {
 
 fn locate_in_directory(path: &Path) -> Result<VersionDir> {
     let name = own_name(path)?;
-    if name::version_number(&name).is_some() && path.join(MODEL_FILE).is_file() {
+    if name::version_number(&name).is_some() {
         let full = std::fs::canonicalize(path).map_err(|e| Error::io(path, e))?;
         let model = path.parent().filter(|p| !p.as_os_str().is_empty()).or(full.parent());
         let Some(model) = model else { return Err(nothing_in(path)) };
-        return Ok(VersionDir { name: own_name(model)?, model: model.to_owned(), version: name });
+        // A model may lie elsewhere or have another name, where a configuration says so.
+        let is_version = [MODEL_FILE, SPEC_FILE].iter().any(|file| path.join(file).exists())
+            || [CONFIG_FILE, SPEC_FILE].iter().any(|file| model.join(file).is_file());
+        if is_version {
+            return Ok(VersionDir { name: own_name(model)?, model: model.to_owned(), version: name });
+        }
     }
     if let Some(version) = highest_version(path)? {
         return Ok(VersionDir { model: path.to_owned(), name, version });
@@ -110,8 +115,18 @@ fn locate_in_run(run: &Path) -> Result<VersionDir> {
 }
 
 fn highest_version(model: &Path) -> Result<Option<String>> {
-    let versions = directories(model)?.into_iter().filter(|name| name::version_number(name).is_some());
-    Ok(versions.max_by_key(|name| name::version_number(name)))
+    Ok(versions(model)?.last().map(u64::to_string))
+}
+
+/// The versions of a model directory, ascending: its directories whose names are numbers without leading zeros.
+///
+/// # Errors
+/// `NotFound` or `Io` when the directory cannot be read.
+pub fn versions(model: &Path) -> Result<Vec<u64>> {
+    let mut versions: Vec<u64> =
+        directories(model)?.iter().filter_map(|name| name::version_number(name)).collect();
+    versions.sort_unstable();
+    Ok(versions)
 }
 
 /// The names of the directories in `path`, sorted; names that are not Unicode cannot be a model's.

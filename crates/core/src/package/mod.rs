@@ -9,6 +9,7 @@
 //! [`ImageClassifier::new`](crate::ImageClassifier::new), which sees a loaded model.
 
 mod archive;
+mod configured;
 mod contents;
 mod digest;
 mod directory;
@@ -18,14 +19,18 @@ mod locate;
 mod mar;
 mod name;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use archive::ArchiveLimits;
+pub use configured::read_config;
 pub use contents::{Check, Contents, Format, PackagedFile};
+pub use locate::versions;
 pub use mar::MarOptions;
 pub use name::{check_name, check_version};
 
+use crate::triton::ModelConfig;
 use crate::{Error, ErrorKind, ModelSpec, Result};
 use locate::Location;
 
@@ -35,6 +40,8 @@ pub const MODEL_FILE: &str = "model.onnx";
 pub const SPEC_FILE: &str = "tintype.toml";
 /// The class names' file name in a model directory, one a line.
 pub const LABELS_FILE: &str = "labels.txt";
+/// Triton's configuration's file name, in a model directory.
+pub const CONFIG_FILE: &str = "config.pbtxt";
 /// The digests' file name, in `sha256sum`'s format: in a version directory, or under `MAR-INF/` in a `.mar`.
 pub const DIGESTS_FILE: &str = "SHA256SUMS";
 
@@ -60,6 +67,17 @@ impl ModelSource {
     }
 }
 
+/// How a package is opened.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// What reading an archive may cost.
+    pub limits: ArchiveLimits,
+    /// Take a directory's `configs/<name>.pbtxt` where it has one, instead of `config.pbtxt`.
+    pub config_name: Option<String>,
+    /// Take this configuration instead of a file's.
+    pub config: Option<Arc<ModelConfig>>,
+}
+
 /// A model with its spec and labels.
 #[derive(Debug, Clone)]
 pub struct Package {
@@ -73,6 +91,10 @@ pub struct Package {
     pub labels: Vec<String>,
     /// The ONNX model.
     pub model: ModelSource,
+    /// What `config.pbtxt` says, as it is written there; a model directory may have one.
+    pub config: Option<Arc<ModelConfig>>,
+    /// Class names by output, of the outputs for which `config.pbtxt` names a file of its own.
+    pub output_labels: BTreeMap<String, Arc<[String]>>,
 }
 
 impl Package {
@@ -89,21 +111,33 @@ impl Package {
     /// looked for and found), `PayloadTooLarge` beyond `limits`, `InvalidConfig` for a wrong `tintype.toml`,
     /// `Unsupported` for a model that is not ONNX, with advice.
     pub fn open(path: &Path, limits: &ArchiveLimits) -> Result<Self> {
+        Self::open_with(path, &OpenOptions { limits: *limits, ..OpenOptions::default() })
+    }
+
+    /// As [`open`](Self::open), with a choice of configuration.
+    pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
         match locate::locate(path)? {
-            Location::Version(version) => directory::read(&version),
-            Location::Archive(path) => mar::read(&path, limits).map_err(|e| e.context(quoted(&path))),
+            Location::Version(version) => directory::read(&version, options),
+            Location::Archive(path) => {
+                mar::read(&path, &options.limits).map_err(|e| e.context(quoted(&path)))
+            }
             Location::Onnx(path) => Ok(Self {
                 name: name::from_file_stem(&path),
                 version: "1".to_owned(),
                 spec: ModelSpec::default(),
                 labels: Vec::new(),
                 model: ModelSource::Path(path),
+                config: options.config.clone(),
+                output_labels: BTreeMap::new(),
             }),
         }
     }
 
     /// Writes `<repository>/<name>/<version>/` with its model, spec and digests, and `<repository>/<name>/labels.txt`;
     /// returns `<repository>/<name>`.
+    ///
+    /// A model that `tintype.toml` names by another path becomes `model.onnx`. A new model directory gets the package's
+    /// `config.pbtxt` and the label files that it names; one that is there keeps its own.
     ///
     /// The directory appears in one rename, so whoever polls the repository never sees half a version. A version whose
     /// labels differ from those of the versions already there keeps its own `labels.txt` beside the model, which
@@ -117,6 +151,8 @@ impl Package {
     }
 
     /// Writes a `.mar` that TorchServe's tools can read, through a temporary file beside `path` and a rename.
+    ///
+    /// An archive has no place for a `config.pbtxt`: it is left out.
     ///
     /// The same package and `options.created` give the same bytes.
     ///

@@ -7,12 +7,17 @@
 //! What a configuration means for the tensors of a request is the signature's; scheduling by it is
 //! `tintype-runtime`'s.
 
+mod check;
 mod datatype;
+mod defaults;
 mod print;
 pub mod proto;
+pub(crate) mod shape;
 mod text;
 mod versions;
 
+pub use check::{check, complete_backend};
+pub use defaults::{Defaults, normalize};
 pub use print::{to_json, to_text};
 pub use proto::ModelConfig;
 pub use text::{from_json, parse};

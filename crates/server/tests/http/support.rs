@@ -48,6 +48,8 @@ pub fn package(name: &str) -> Package {
         spec: ModelSpec { preprocess: Some(preprocess), postprocess, ..ModelSpec::default() },
         labels: LABELS.map(String::from).to_vec(),
         model: ModelSource::Bytes([].into()),
+        config: None,
+        output_labels: std::collections::BTreeMap::new(),
     }
 }
 

@@ -126,6 +126,8 @@ fn create(args: &CreateArgs, stdout: &mut impl Write) -> Result<()> {
         spec: ModelSpec::default(),
         labels: Vec::new(),
         model: ModelSource::Path(args.onnx.clone()),
+        config: None,
+        output_labels: std::collections::BTreeMap::new(),
     };
     if let Some(file) = &args.spec {
         package.spec = ModelSpec::from_toml(&read(file)?).map_err(|e| e.context(quoted(file)))?;

@@ -33,6 +33,8 @@ pub(in crate::package) fn read(path: &Path, limits: &ArchiveLimits) -> Result<Pa
         spec: mar.spec(&manifest)?,
         labels: mar.labels()?,
         model: ModelSource::Bytes(model),
+        config: None,
+        output_labels: BTreeMap::new(),
     })
 }
 
@@ -99,7 +101,16 @@ impl Mar {
 
     fn spec(&mut self, manifest: &Manifest) -> Result<ModelSpec> {
         match self.text(SPEC_FILE)? {
-            Some(text) => ModelSpec::from_toml(&text).map_err(|e| e.context(format!("`{SPEC_FILE}`"))),
+            Some(text) => {
+                let spec = ModelSpec::from_toml(&text).map_err(|e| e.context(format!("`{SPEC_FILE}`")))?;
+                match spec.model {
+                    Some(_) => Err(invalid(
+                        SPEC_FILE,
+                        "`model` is for directories: an archive's manifest names its file",
+                    )),
+                    None => Ok(spec),
+                }
+            }
             None if manifest.model.handler == "image_classifier" => Ok(image_classifier()),
             None => Ok(ModelSpec::default()),
         }

@@ -13,7 +13,7 @@ use super::read::DIGESTS_PATH;
 use super::{INDEX_TO_NAME, MANIFEST_PATH};
 use crate::package::digest::{self, Digests};
 use crate::package::{MODEL_FILE, Package, SPEC_FILE, external, labels, quoted};
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, ModelSpec, Result};
 
 /// How a `.mar` is written.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,8 @@ pub(in crate::package) fn write(package: &Package, path: &Path, options: &MarOpt
         return Err(external_data(location));
     }
     let manifest = manifest_json(package, options.created)?;
-    let spec = package.spec.to_toml()?;
+    // The manifest names the model's file.
+    let spec = ModelSpec { model: None, ..package.spec.clone() }.to_toml()?;
     let index_to_name = labels::to_index_to_name(&package.labels);
     let text = |name, content| Entry { name, content, method: CompressionMethod::Deflated };
     let mut entries = vec![text(MANIFEST_PATH, manifest.as_bytes()), text(SPEC_FILE, spec.as_bytes())];

@@ -155,6 +155,8 @@ fn a_version_that_is_no_number_is_asked_for() {
         spec: ModelSpec::default(),
         labels: vec![],
         model: ModelSource::Path(fixture.path("m.onnx")),
+        config: None,
+        output_labels: std::collections::BTreeMap::new(),
     };
     package.write_mar(&fixture.path("pets.mar"), &MarOptions::default()).expect("an archive");
     let error = fixture.run("unpack @pets.mar --out @repository").expect_err("1.5 is no number");
