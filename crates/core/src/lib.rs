@@ -5,11 +5,13 @@
 //! * [`PostprocessSpec`] and [`postprocess`] turn a row of model output into ranked [`Prediction`]s;
 //! * [`ImageClassifier`] ties the three to one model: evaluation, server, batch and `predict` all call it;
 //! * [`triton`] reads `config.pbtxt`, and [`Signature`] is what a model takes and gives by it;
+//! * [`Ensemble`] joins models to one;
 //! * [`package`] reads and writes model directories and `.mar` archives.
 //!
 //! Running a model is the business of `tintype-engine`; scheduling is `tintype-runtime`'s.
 
 mod classifier;
+mod ensemble;
 mod error;
 pub mod image;
 pub mod package;
@@ -21,6 +23,7 @@ mod tensor;
 pub mod triton;
 
 pub use classifier::ImageClassifier;
+pub use ensemble::{Ensemble, Link, Progress, Ready, Step};
 pub use error::{Error, ErrorKind, Result};
 pub use package::{ModelSource, Package};
 pub use plan::{Plan, Preset, Scratch, Slot};

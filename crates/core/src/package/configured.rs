@@ -104,8 +104,11 @@ fn within(file: &str, mut depth: usize) -> Result<&Path> {
     Ok(Path::new(file))
 }
 
-/// The labels of the outputs that name a file of their own.
-pub(super) fn read_output_labels(
+/// The class names of the outputs that name a file of them, by output; the files are in the model directory.
+///
+/// # Errors
+/// `InvalidPackage` for a file that is missing or has an empty line, `InvalidConfig` for one outside the directory.
+pub fn read_output_labels(
     model: &Path,
     config: Option<&ModelConfig>,
 ) -> Result<BTreeMap<String, Arc<[String]>>> {

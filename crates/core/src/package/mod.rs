@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use archive::ArchiveLimits;
-pub use configured::read_config;
+pub use configured::{read_config, read_output_labels};
 pub use contents::{Check, Contents, Format, PackagedFile};
 pub use locate::versions;
 pub use mar::MarOptions;

@@ -77,6 +77,18 @@ impl Input {
         let source = Source::Tensor(index);
         Self { name: spec.name.clone(), dtype: spec.dtype, dims, reshape, optional: false, source }
     }
+
+    /// An input as the configuration has it.
+    pub fn declared(input: &ModelInput, index: usize) -> Self {
+        Self {
+            name: input.name.clone(),
+            dtype: input.data_type().dtype().unwrap_or(DType::Bytes),
+            dims: input.dims.clone(),
+            reshape: input.reshape.as_ref().map(|reshape| reshape.shape.clone()),
+            optional: input.optional,
+            source: Source::Tensor(index),
+        }
+    }
 }
 
 impl Output {
@@ -84,6 +96,17 @@ impl Output {
     pub fn raw(spec: &TensorSpec, index: usize, batching: bool) -> Self {
         let (dims, reshape) = dims(spec, batching);
         Self { name: spec.name.clone(), dims, reshape, made: Made::Tensor(index), labels: None }
+    }
+
+    /// An output as the configuration has it.
+    pub fn declared(output: &ModelOutput, index: usize) -> Self {
+        Self {
+            name: output.name.clone(),
+            dims: output.dims.clone(),
+            reshape: output.reshape.as_ref().map(|reshape| reshape.shape.clone()),
+            made: Made::Tensor(index),
+            labels: None,
+        }
     }
 }
 
@@ -195,9 +218,7 @@ fn declare_input(model: &Model<'_>, config: &ModelConfig, input: &ModelInput) ->
         }
         Source::Ignored => {}
     }
-    let dtype = input.data_type().dtype().unwrap_or(DType::Bytes);
-    let (name, dims) = (input.name.clone(), input.dims.clone());
-    Ok(Input { name, dtype, dims, reshape, optional: input.optional, source })
+    Ok(Input { source, ..Input::declared(input, 0) })
 }
 
 fn declare_output(model: &Model<'_>, config: &ModelConfig, output: &ModelOutput) -> Result<Output> {
@@ -227,7 +248,7 @@ fn declare_output(model: &Model<'_>, config: &ModelConfig, output: &ModelOutput)
         }
     }
     let labels = model.package.output_labels.get(&output.name).cloned();
-    Ok(Output { name: output.name.clone(), dims: output.dims.clone(), reshape, made, labels })
+    Ok(Output { made, labels, ..Output::declared(output, 0) })
 }
 
 /// Checks a tensor that is not the model's own: its type and how many elements a row has, where that is known.

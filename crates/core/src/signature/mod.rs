@@ -13,6 +13,7 @@ mod complete;
 mod declare;
 mod encoded;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use declare::{Input, Output};
@@ -91,6 +92,33 @@ impl Signature {
             raw_outputs,
             labels: package.labels.as_slice().into(),
         })
+    }
+
+    /// The signature of a completed configuration alone, as of an ensemble: `bind` orders the tensors as it lists its
+    /// inputs, `answer` expects them as it lists its outputs.
+    pub(crate) fn of_tensors(config: Arc<ModelConfig>) -> Self {
+        let inputs: Vec<Input> =
+            config.input.iter().enumerate().map(|(i, input)| Input::declared(input, i)).collect();
+        let outputs: Vec<Output> =
+            config.output.iter().enumerate().map(|(i, o)| Output::declared(o, i)).collect();
+        Self {
+            name: config.name.clone(),
+            max_batch_size: usize::try_from(config.max_batch_size).unwrap_or(0),
+            classifier: None,
+            raw_inputs: inputs.clone(),
+            raw_outputs: outputs.clone(),
+            inputs,
+            outputs,
+            labels: [].into(),
+            config,
+        }
+    }
+
+    /// Gives outputs class names of their own.
+    pub(crate) fn set_labels(&mut self, labels: &BTreeMap<String, Arc<[String]>>) {
+        for output in &mut self.outputs {
+            output.labels = labels.get(&output.name).cloned();
+        }
     }
 
     /// The configuration as Triton's `GET …/config` shows it: completed from the model, defaults written out.
