@@ -4,6 +4,7 @@
 //! further than the core can, against the ONNX graph, and shown.
 
 mod check;
+mod configured;
 mod show;
 
 use std::io::Write;

@@ -1,7 +1,8 @@
 //! Whether a package's spec and labels fit its ONNX graph.
 
 use tintype_core::image::Limits;
-use tintype_core::{Error, ErrorKind, ImageClassifier, Package, Result, TensorSpec};
+use tintype_core::triton::Defaults;
+use tintype_core::{Error, ErrorKind, ImageClassifier, Package, Result, Signature, TensorSpec};
 use tintype_graph::Model;
 
 /// What a model takes and gives.
@@ -17,10 +18,14 @@ pub fn interface(package: &Package) -> Result<Interface> {
     Ok(Interface { inputs: model.inputs()?, outputs: model.outputs()? })
 }
 
-/// Checks a package as it will be used: as an image classifier where it has a preprocessing, and by its labels alone
-/// where raw tensors go in.
+/// Checks a package as it will be used: by its `config.pbtxt` where it has one, as an image classifier where it has a
+/// preprocessing, and by its labels alone where raw tensors go in.
 pub fn fits(package: &Package) -> Result<()> {
     let interface = interface(package)?;
+    if package.config.is_some() {
+        let (limits, defaults) = (Limits::default(), Defaults::default());
+        Signature::new(package, &interface.inputs, &interface.outputs, limits, &defaults)?;
+    }
     if package.spec.preprocess.is_some() {
         ImageClassifier::new(package, &interface.inputs, &interface.outputs, Limits::default()).map(|_| ())
     } else {

@@ -3,12 +3,15 @@
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tintype_core::package::{ArchiveLimits, Check, Contents};
+use tintype_core::package::{ArchiveLimits, Check, Contents, read_config};
+use tintype_core::triton::ModelConfig;
 use tintype_core::{Error, ErrorKind, Package, Result, TensorSpec};
 
 use super::check::{self, Interface};
+use super::configured;
 
 /// The error for a reader that went away or a disk that is full.
 pub fn stdout_failed(error: &io::Error) -> Error {
@@ -17,6 +20,11 @@ pub fn stdout_failed(error: &io::Error) -> Error {
 
 /// Prints what a package holds.
 pub fn inspect(path: &Path, as_json: bool, stdout: &mut impl Write) -> Result<()> {
+    if let Some(config) = ensemble(path)? {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let text = configured::ensemble(&name, &config, as_json)?;
+        return stdout.write_all(text.as_bytes()).map_err(|e| stdout_failed(&e));
+    }
     let limits = ArchiveLimits::default();
     let package = Package::open(path, &limits)?;
     let contents = Contents::of(path, &limits)?;
@@ -27,6 +35,12 @@ pub fn inspect(path: &Path, as_json: bool, stdout: &mut impl Write) -> Result<()
         to_text(&package, &contents, &interface)?
     };
     stdout.write_all(text.as_bytes()).map_err(|e| stdout_failed(&e))
+}
+
+/// The configuration of a model directory that holds an ensemble, which is no package.
+fn ensemble(path: &Path) -> Result<Option<Arc<ModelConfig>>> {
+    let config = if path.is_dir() { read_config(path, None)? } else { None };
+    Ok(config.filter(|config| config.is_ensemble()))
 }
 
 fn to_json(package: &Package, contents: &Contents, interface: &Result<Interface>) -> Value {
@@ -53,6 +67,8 @@ fn to_json(package: &Package, contents: &Contents, interface: &Result<Interface>
         "model_error": error,
         "labels": package.labels.len(),
         "spec": package.spec,
+        "config": package.config.as_deref().map(configured::config_json),
+        "config_fields": package.config.as_deref().map(configured::fields_json),
         "files": files,
     })
 }
@@ -78,7 +94,8 @@ fn to_text(package: &Package, contents: &Contents, interface: &Result<Interface>
             format!("{:<24} {:>12} bytes  sha256 {sha256:<12}  {}", file.name, file.bytes, word(&file.check)),
         );
     }
-    Ok(format!("{}\n\n{}", lines.join("\n"), package.spec.to_toml()?))
+    let config = package.config.as_deref().map(configured::fields_text).unwrap_or_default();
+    Ok(format!("{}\n{config}\n{}", lines.join("\n"), package.spec.to_toml()?))
 }
 
 /// How many labels, and the first few.

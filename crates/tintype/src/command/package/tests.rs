@@ -164,3 +164,38 @@ fn a_version_that_is_no_number_is_asked_for() {
     fixture.run("unpack @pets.mar --out @repository --version 2").expect("a package");
     assert_eq!(fixture.json("@repository/pets")["version"], "2");
 }
+
+#[test]
+fn inspect_says_what_becomes_of_every_field() {
+    let fixture = Fixture::new();
+    fixture.run(&format!("{CREATE} @repository")).expect("a package");
+    let config = "max_batch_size: 8 dynamic_batching {} parameters { key: 'a' value { string_value: 'b' } }";
+    fixture.write("repository/pets/config.pbtxt", config);
+    let (text, _) = fixture.run("inspect @repository/pets").expect("a package");
+    for expected in
+        ["config   honoured  max_batch_size: ", "config   ignored   parameters: of Triton's backends"]
+    {
+        assert!(text.contains(expected), "`{expected}` is missing in:\n{text}");
+    }
+    let found = fixture.json("@repository/pets");
+    assert_eq!(found["config"]["max_batch_size"], 8);
+    assert_eq!(found["config_fields"][0]["path"], "max_batch_size");
+    fixture.run("verify @repository/pets").expect("a package that fits");
+    fixture.write("repository/pets/config.pbtxt", "max_batch_size: 8 input { name: 'other' }");
+    let error = fixture.run("verify @repository/pets").expect_err("no such input");
+    assert!(error.message().contains("unexpected inference input 'other'"), "{error}");
+}
+
+#[test]
+fn an_ensemble_is_inspected_by_its_steps() {
+    let fixture = Fixture::new();
+    std::fs::create_dir_all(fixture.path("e/1")).expect("a directory");
+    fixture
+        .write("e/config.pbtxt", "platform: 'ensemble' ensemble_scheduling { step { model_name: 'pets' } }");
+    let (text, _) = fixture.run("inspect @e").expect("an ensemble");
+    assert!(
+        text.contains("step     pets") && text.contains("honoured  ensemble_scheduling.step.model_name"),
+        "{text}"
+    );
+    assert_eq!(fixture.json("@e")["format"], "ensemble");
+}
