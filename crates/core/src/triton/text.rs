@@ -118,6 +118,10 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use prost_reflect::{Kind, Value};
+
+    use super::super::print::{to_json, to_text};
     use super::super::proto::{DataType, model_config, model_ensembling, model_version_policy};
     use super::*;
 
@@ -213,6 +217,92 @@ mod tests {
             let error = from_json(text).expect_err(text);
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(error.message().contains(says), "{text}: {error}");
+        }
+    }
+
+    /// A message with about half of its fields set, by a seed (splitmix64).
+    fn random(message: MessageDescriptor, seed: &mut u64) -> DynamicMessage {
+        let mut found = DynamicMessage::new(message.clone());
+        for field in message.fields() {
+            if next(seed).is_multiple_of(2) {
+                continue;
+            }
+            let count = if field.is_list() || field.is_map() { next(seed) % 3 } else { 1 };
+            let value = if field.is_map() {
+                let entry = field.kind();
+                let entry = entry.as_message().unwrap();
+                let pair = |seed: &mut u64| {
+                    let key = random_value(&entry.map_entry_key_field().kind(), seed).into_map_key().unwrap();
+                    (key, random_value(&entry.map_entry_value_field().kind(), seed))
+                };
+                Value::Map((0..count).map(|_| pair(seed)).collect())
+            } else if field.is_list() {
+                Value::List((0..count).map(|_| random_value(&field.kind(), seed)).collect())
+            } else {
+                random_value(&field.kind(), seed)
+            };
+            found.set_field(&field, value);
+        }
+        found
+    }
+
+    fn next(seed: &mut u64) -> u64 {
+        *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let x = (*seed ^ (*seed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        x ^ (x >> 31)
+    }
+
+    fn random_value(kind: &Kind, seed: &mut u64) -> Value {
+        const TEXTS: [&str; 8] =
+            ["", "x", "it's", "\"q\"", "back\\slash", "two\nlines\t\u{1}7", "é 日本", "# [ { : }"];
+        let bits = next(seed);
+        match kind {
+            Kind::Message(message) => Value::Message(random(message.clone(), seed)),
+            Kind::Enum(values) => {
+                let all: Vec<i32> = values.values().map(|value| value.number()).collect();
+                Value::EnumNumber(all[bits as usize % all.len()])
+            }
+            Kind::String => Value::String(TEXTS[bits as usize % TEXTS.len()].to_owned()),
+            Kind::Bool => Value::Bool(bits.is_multiple_of(2)),
+            Kind::Int32 => Value::I32(bits as i32),
+            Kind::Int64 => Value::I64(bits as i64),
+            Kind::Uint32 => Value::U32(bits as u32),
+            Kind::Uint64 => Value::U64(bits),
+            Kind::Float => Value::F32(f32::from(bits as i16) / 8.0),
+            Kind::Double => Value::F64(f64::from(bits as i32) / 8.0),
+            other => unreachable!("{other:?} is not in the message"),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back(mut seed in any::<u64>()) {
+            let config: ModelConfig = random(descriptor(), &mut seed).transcode_to().unwrap();
+            let text = to_text(&config);
+            prop_assert_eq!(&parse(&text).map_err(|e| TestCaseError::fail(format!("{e}\n{text}")))?, &config);
+            prop_assert_eq!(to_text(&parse(&text).unwrap()), text);
+            let json = to_json(&config);
+            prop_assert_eq!(&from_json(&json).map_err(|e| TestCaseError::fail(format!("{e}\n{json}")))?, &config);
+        }
+
+        #[test]
+        fn damaged_text_is_an_error_and_no_panic(mut seed in any::<u64>(), at in any::<prop::sample::Index>(), junk in "\\PC{0,3}|[\\[\\]{}<>:;,'\"#\\-0-9a-z \n\\\\]{0,6}") {
+            let config: ModelConfig = random(descriptor(), &mut seed).transcode_to().unwrap();
+            let mut text: Vec<char> = to_text(&config).chars().collect();
+            let place = at.index(text.len() + 1);
+            let end = (place + junk.len() % 3).min(text.len());
+            text.splice(place..end, junk.chars());
+            let text: String = text.into_iter().collect();
+            if let Err(error) = parse(&text) {
+                prop_assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            }
+            let _ = from_json(&text);
+        }
+
+        #[test]
+        fn any_text_is_an_error_and_no_panic(text in "\\PC*") {
+            let _ = parse(&text);
         }
     }
 }
