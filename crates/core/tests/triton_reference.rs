@@ -1,5 +1,4 @@
-//! The parser of `config.pbtxt` and its JSON against Google's protobuf (`data/triton/reference.py`).
-#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+//! The parser of `config.pbtxt` and its JSON against Google's protobuf (`data/triton/reference.py`), and the page about it.
 
 use serde_json::Value;
 use tintype_core::triton;
@@ -29,4 +28,21 @@ fn texts_are_read_as_protobuf_reads_them() {
         }
     }
     assert!(problems.is_empty(), "\n{}", problems.join("\n"));
+}
+
+/// The table of `docs/model-repository.md`; run with `UPDATE_DOCS=1` to write it.
+#[test]
+fn the_documented_fields_are_these() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/model-repository.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let (before, rest) = text.split_once("<!-- fields -->\n").unwrap();
+    let (found, after) = rest.split_once("<!-- end of fields -->").unwrap();
+    let rows = triton::FIELDS.iter().map(|f| format!("| `{}` | {} | {} |\n", f.path, f.how.as_str(), f.note));
+    let expected = format!("\n| field | here | which means |\n|---|---|---|\n{}\n", rows.collect::<String>());
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        let text = format!("{before}<!-- fields -->\n{expected}<!-- end of fields -->{after}");
+        std::fs::write(path, text).unwrap();
+    } else {
+        assert!(found == expected, "the table is stale; expected:\n{expected}");
+    }
 }
