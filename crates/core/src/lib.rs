@@ -20,6 +20,7 @@ pub mod postprocess;
 mod signature;
 mod spec;
 mod tensor;
+mod widest;
 pub mod triton;
 
 pub use classifier::ImageClassifier;

@@ -58,6 +58,11 @@ impl Taps {
         }
         taps
     }
+
+    /// First source index and weights of each kept pixel.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&u32, &[i32])> {
+        self.first.iter().zip(self.weights.chunks_exact(self.width.max(1)))
+    }
 }
 
 fn kernel(filter: Filter, x: f64) -> f64 {

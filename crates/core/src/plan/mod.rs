@@ -12,6 +12,7 @@ mod kernel;
 mod normalize;
 mod preset;
 mod resample;
+mod transpose;
 mod validate;
 
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 //! Two passes with 8 bits in between, in Pillow's order and with its integer weights: the result is Pillow's, bit for bit. The obvious crates are not: with 16-bit weights or passes the other way round some samples are off by
 //! two, and by many more where a filter overshoots.
 
-use super::convolve::{Rows, horizontal, vertical};
+use super::convolve::{Rows, Strip, horizontal, vertical};
 use super::geometry::{Axis, Geometry};
 use super::kernel::Taps;
 use crate::Filter;
@@ -23,8 +23,8 @@ pub(super) struct Resampler {
     between: Vec<u8>,
     /// The result, where the canvas is larger.
     picture: Vec<u8>,
-    /// Two rows of the source, interleaved for the horizontal pass.
-    packed: Vec<u64>,
+    /// What the horizontal pass turns.
+    strip: Strip,
 }
 
 impl Resampler {
@@ -65,16 +65,16 @@ impl Resampler {
         let length = if vertical_first { stride * geometry.y.length as usize } else { width * rows.len() };
         let passes = Passes { geometry, filter, view };
         if geometry.y.is_unscaled() {
-            passes.across(source, &mut self.packed, out);
+            passes.across(source, &mut self.strip, out);
             return;
         }
         let mut between = std::mem::take(&mut self.between);
         between.resize(length, 0);
         if vertical_first {
             passes.down(source, rows.start, &mut between);
-            passes.across(Rows { samples: &between, stride }, &mut self.packed, out);
+            passes.across(Rows { samples: &between, stride }, &mut self.strip, out);
         } else {
-            passes.across(source, &mut self.packed, &mut between);
+            passes.across(source, &mut self.strip, &mut between);
             passes.down(Rows { samples: &between, stride: width }, rows.start, out);
         }
         self.between = between;
@@ -106,7 +106,7 @@ struct Passes<'a> {
 
 impl Passes<'_> {
     /// Rows as wide as the view to rows as wide as the result.
-    fn across(&self, rows: Rows<'_>, packed: &mut Vec<u64>, out: &mut [u8]) {
+    fn across(&self, rows: Rows<'_>, strip: &mut Strip, out: &mut [u8]) {
         let (axis, region, channels) = (&self.geometry.x, self.view.region, self.view.channels);
         if axis.is_unscaled() {
             let left = (axis.start - region.x) as usize * channels;
@@ -118,8 +118,8 @@ impl Passes<'_> {
         }
         let taps = shifted(Taps::new(axis, self.filter), region.x);
         match channels {
-            1 => horizontal::<1>(rows, &taps, packed, out),
-            _ => horizontal::<3>(rows, &taps, packed, out),
+            1 => horizontal::<1>(rows, &taps, strip, out),
+            _ => horizontal::<3>(rows, &taps, strip, out),
         }
     }
 
