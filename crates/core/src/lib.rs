@@ -20,6 +20,7 @@ pub mod postprocess;
 mod signature;
 mod spec;
 mod tensor;
+mod transpose;
 mod widest;
 pub mod triton;
 

@@ -10,7 +10,7 @@ pub(crate) trait Kernel {
     fn run(self) -> Self::Output;
 }
 
-/// Runs `kernel`, on x86-64 with AVX2 where the processor has it.
+/// Runs `kernel`, on x86-64 with AVX2 and the bit instructions that came with it where the processor has it.
 #[cfg_attr(
     target_arch = "x86_64",
     expect(unsafe_code, reason = "calls a function of a checked target feature")
@@ -18,12 +18,13 @@ pub(crate) trait Kernel {
 pub(crate) fn run<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
-        #[target_feature(enable = "avx2")]
+        #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
         fn avx2<K: Kernel>(kernel: K) -> K::Output {
             kernel.run()
         }
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has AVX2.
+        let has = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1");
+        if has && is_x86_feature_detected!("bmi2") && is_x86_feature_detected!("lzcnt") {
+            // SAFETY: the processor has all of them.
             return unsafe { avx2(kernel) };
         }
     }

@@ -1,6 +1,6 @@
-//! JPEG through libjpeg-turbo's TurboJPEG 3 interface: the crate's only unsafe code.
+//! JPEG: plain baseline by [`Baseline`], everything else, and all headers, through libjpeg-turbo's TurboJPEG 3 interface.
 //!
-//! A [`Decompressor`] owns one TurboJPEG handle. Decoding may be restricted to a region; the result is bit-exact with
+//! A [`Decompressor`] owns one TurboJPEG handle and one [`Baseline`]. Decoding may be restricted to a region; the result is bit-exact with
 //! the same region of a full decode, because the region is widened first (see [`MARGIN`]).
 
 use std::ffi::{CStr, c_int, c_void};
@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 
 use turbojpeg_sys as tj;
 
+use super::baseline::Baseline;
 use super::{Format, Limits, Region, Size, color, corrupt, prepare_buffer, too_much_memory, unsupported};
 use crate::{Error, ErrorKind, Result};
 
@@ -46,10 +47,11 @@ impl Stream<'_> {
     }
 }
 
-/// One TurboJPEG handle, made at the first JPEG.
+/// The decoders, with their buffers; the TurboJPEG handle is made at the first JPEG.
 #[derive(Debug, Default)]
 pub(crate) struct Decompressor {
     handle: Option<Handle>,
+    baseline: Baseline,
 }
 
 impl Decompressor {
@@ -63,6 +65,11 @@ impl Decompressor {
             self.handle = Some(Handle::new()?);
         }
         self.handle.as_mut().ok_or_else(|| Error::new(ErrorKind::Internal, "no JPEG decoder"))
+    }
+
+    /// Gives buffers of more than `keep` bytes back.
+    pub(crate) fn shrink(&mut self, keep: usize) {
+        self.baseline.shrink(keep);
     }
 
     /// Reads the header of `bytes`.
@@ -92,6 +99,22 @@ impl Decompressor {
 
     /// Decodes at least `want` of the picture to RGB in `out` and says which region that is.
     pub(super) fn decode(&mut self, stream: &Stream<'_>, job: Job<'_>, out: &mut Vec<u8>) -> Result<Region> {
+        if job.want.rgb_len() > job.limits.max_memory {
+            return Err(too_much_memory(Format::Jpeg, job.limits));
+        }
+        match self.baseline.decode(stream.bytes, job.want, out) {
+            Some(()) => Ok(job.want),
+            None => self.decode_any(stream, job, out),
+        }
+    }
+
+    /// The same by libjpeg-turbo, whatever kind of JPEG it is.
+    pub(super) fn decode_any(
+        &mut self,
+        stream: &Stream<'_>,
+        job: Job<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<Region> {
         let all = Region::all(stream.size);
         let region = stream.mcu_width.map_or(all, |step| job.want.grown(MARGIN, step, stream.size));
         let handle = self.handle()?;
@@ -290,12 +313,12 @@ mod tests {
             let Size { width, height } = stream.size();
             let mut full = Vec::new();
             let all = Region::all(stream.size());
-            decompressor.decode(&stream, Job { want: all, limits: &limits }, &mut full).unwrap();
+            decompressor.decode_any(&stream, Job { want: all, limits: &limits }, &mut full).unwrap();
             for (i, j) in (0..7).flat_map(|i| (0..7).map(move |j| (i, j))) {
                 let (x, y) = (i * width / 9, j * height / 9);
                 let want = Region { x, y, width: (width / 5).max(1), height: (height / 7).max(1) };
                 let mut part = Vec::new();
-                let got = decompressor.decode(&stream, Job { want, limits: &limits }, &mut part).unwrap();
+                let got = decompressor.decode_any(&stream, Job { want, limits: &limits }, &mut part).unwrap();
                 assert_eq!(part.len(), got.rgb_len());
                 for row in 0..want.height {
                     let length = want.width as usize * 3;

@@ -3,8 +3,8 @@
 //! * The format is recognised by content ([`Format::sniff`]), never by a name or a content type.
 //! * [`Source::open`] reads the header and checks it against [`Limits`]; nothing of the picture's size is allocated
 //!   before that. [`Source::decode`] then fills a buffer.
-//! * JPEG goes through libjpeg-turbo (`jpeg`, the only unsafe code here), which can decode a part of the picture alone;
-//!   PNG, WebP and BMP go through the `image` crate (`raster`), GIF and TIFF through `gif` and `tiff`, because the
+//! * JPEG goes through a decoder of our own where it is plain baseline (`baseline`), else through libjpeg-turbo (`jpeg`);
+//!   both can decode a part of the picture alone. PNG, WebP and BMP go through the `image` crate (`raster`), GIF and TIFF through `gif` and `tiff`, because the
 //!   `image` crate hides the palette that Pillow's results depend on.
 //! * Colours become RGB exactly as Pillow's `convert("RGB")` makes them (`color`), alpha is dropped, colour profiles are
 //!   not applied. Of an animation the first frame counts.
@@ -12,6 +12,7 @@
 //!
 //! Resizing, cropping and normalising are [`Plan`](crate::Plan)'s.
 
+mod baseline;
 mod color;
 mod exif;
 mod gif;

@@ -5,8 +5,11 @@
 //! back: that costs less than weights that differ from lane to lane.
 
 use super::kernel::{PRECISION, Taps};
-use super::transpose::{LANES, transpose};
+use crate::transpose::transposed;
 use crate::widest::{self, Kernel};
+
+/// Samples that are summed up side by side: bytes that fill a register.
+const LANES: usize = 16;
 
 /// Half a unit, which makes the final shift round.
 const HALF: i32 = 1 << (PRECISION - 1);
@@ -78,11 +81,14 @@ impl<const C: usize> Kernel for Horizontal<'_, C> {
 fn turn(samples: &[u8], stride: usize, from: usize, columns: &mut [[u8; LANES]]) {
     for (i, columns) in columns.as_chunks_mut::<LANES>().0.iter_mut().enumerate() {
         let at = from + i * LANES;
-        transpose(columns, |y| {
+        let block: [_; LANES] = std::array::from_fn(|y| {
             let row = &samples[(y * stride).min(samples.len())..((y + 1) * stride).min(samples.len())];
             let rest = &row[at.min(row.len())..];
             rest.first_chunk().copied().unwrap_or_else(|| padded(rest))
         });
+        for (column, found) in columns.iter_mut().zip(transposed(block)) {
+            *column = found;
+        }
     }
 }
 
@@ -96,13 +102,11 @@ fn padded(samples: &[u8]) -> [u8; LANES] {
 /// Writes `columns` as rows of `width` samples, as many as `out` holds.
 #[inline(always)]
 fn turn_back(columns: &[[u8; LANES]], width: usize, out: &mut [u8]) {
-    let mut rows = [[0; LANES]; LANES];
     for (i, block) in columns.as_chunks::<LANES>().0.iter().enumerate() {
-        transpose(&mut rows, |x| block[x]);
-        for (line, row) in out.chunks_exact_mut(width).zip(&rows) {
+        for (line, row) in out.chunks_exact_mut(width).zip(transposed(*block)) {
             let line = &mut line[i * LANES..];
             match line.first_chunk_mut() {
-                Some(line) => *line = *row,
+                Some(line) => *line = row,
                 None => line.copy_from_slice(&row[..line.len()]),
             }
         }

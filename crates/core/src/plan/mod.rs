@@ -12,7 +12,6 @@ mod kernel;
 mod normalize;
 mod preset;
 mod resample;
-mod transpose;
 mod validate;
 
 use std::sync::Arc;
@@ -222,6 +221,7 @@ impl Scratch {
                 *buffer = Vec::new();
             }
         }
+        self.jpeg.shrink(KEPT_BYTES);
         self.resampler.shrink(KEPT_BYTES);
     }
 }
