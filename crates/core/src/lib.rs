@@ -21,8 +21,8 @@ mod signature;
 mod spec;
 mod tensor;
 mod transpose;
-mod widest;
 pub mod triton;
+mod widest;
 
 pub use classifier::ImageClassifier;
 pub use ensemble::{Ensemble, Link, Progress, Ready, Step};
