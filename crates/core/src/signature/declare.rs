@@ -173,6 +173,9 @@ pub(super) fn declare(model: &Model<'_>, config: &ModelConfig) -> Result<(Vec<In
             config.name
         )));
     }
+    if let Some(classifier) = model.classifier.filter(|_| images > 0) {
+        check_batch(config, &model.inputs[classifier.input()])?;
+    }
     for (i, spec) in model.inputs.iter().enumerate() {
         let feeding = inputs.iter().filter(|input| input.source == Source::Tensor(i)).count();
         if feeding + images != 1 {
@@ -277,6 +280,27 @@ fn expect(
     )))
 }
 
+/// Checks that the model's tensor has a batch axis where the configuration says so.
+fn check_batch(config: &ModelConfig, spec: &TensorSpec) -> Result<()> {
+    let max = config.max_batch_size;
+    let fits = match spec.shape.first() {
+        // Another message says that there are too few axes.
+        None | Some(None) => true,
+        // A fixed batch of one is a batch of one at most.
+        Some(&Some(size)) => max == 0 || (size == 1 && max == 1),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(invalid_config(format!(
+        "model '{}', tensor '{}': for the model to support batching the shape should have at least 1 dimension and the first \
+         dimension must be -1; but shape expected by the model is {} and max_batch_size is {max}",
+        config.name,
+        spec.name,
+        shape::show(&dims(spec, false).0)
+    )))
+}
+
 /// Checks a declared tensor against the model's.
 fn fits_model(
     config: &ModelConfig,
@@ -294,15 +318,13 @@ fn fits_model(
         )));
     }
     let batching = config.max_batch_size > 0;
+    check_batch(config, spec)?;
     let full: Vec<i64> = batching.then_some(-1).into_iter().chain(dims.iter().copied()).collect();
     let (model_shape, _) = self::dims(spec, false);
-    // A fixed batch of one is a batch of one at most.
-    let batch_fits =
-        !batching || model_shape.first().is_none_or(|&n| n == -1 || (n == 1 && config.max_batch_size == 1));
     let skip = usize::from(batching);
     let same = full.len() == model_shape.len()
         && full.iter().zip(&model_shape).skip(skip).all(|(&config, &model)| model == -1 || model == config);
-    if same && batch_fits {
+    if same {
         return Ok(());
     }
     let note = if batching {
@@ -312,12 +334,11 @@ fn fits_model(
     };
     Err(invalid_config(format!(
         "model '{}', tensor '{name}': the model expects {} dimensions (shape {}) but the model configuration specifies {} \
-         dimensions (shape {}{note}); max_batch_size is {}",
+         dimensions (shape {}{note})",
         config.name,
         model_shape.len(),
         shape::show(&model_shape),
         full.len(),
-        shape::show(&full),
-        config.max_batch_size
+        shape::show(&full)
     )))
 }

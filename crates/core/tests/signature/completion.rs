@@ -193,11 +193,18 @@ fn what_does_not_fit_names_both_sides() {
         assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{config}: {error}");
         assert!(error.message().contains(says), "{config}: {error}");
     }
-    let error = signature(&package("", "max_batch_size: 2"), &["x f32 1,3"], &["y f32 1,3"]).unwrap_err();
-    assert!(
-        error.message().contains("(shape [1,3])") && error.message().contains("max_batch_size is 2"),
-        "{error}"
-    );
+    for (spec, config) in [
+        ("", "max_batch_size: 2"),
+        ("[serving.inputs]\nI = \"image\"\n[serving.outputs]\nL = \"label\"", "max_batch_size: 16"),
+    ] {
+        let spec =
+            if spec.is_empty() { String::new() } else { format!("{spec}\n{}", crate::support::PREPROCESS) };
+        let error = signature(&package(&spec, config), &["x f32 1,1,4,4"], &["y f32 1,3"]).unwrap_err();
+        let says = "the first dimension must be -1; but shape expected by the model is [1,1,4,4] and max_batch_size is";
+        assert!(error.message().contains(says), "{error}");
+        let one = config.replace("16", "1").replace('2', "1");
+        signature(&package(&spec, &one), &["x f32 1,1,4,4"], &["y f32 1,3"]).unwrap();
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tintype_core::package::{ArchiveLimits, Check, Contents, read_config};
 use tintype_core::triton::ModelConfig;
-use tintype_core::{Error, ErrorKind, Package, Result, TensorSpec};
+use tintype_core::{Error, ErrorKind, ModelSource, Package, Result, TensorSpec};
 
 use super::check::{self, Interface};
 use super::configured;
@@ -79,12 +79,15 @@ fn to_text(package: &Package, contents: &Contents, interface: &Result<Interface>
     row("name", package.name.clone());
     row("version", package.version.clone());
     row("format", format!("{} {}", contents.format.as_str(), contents.path.display()));
+    if let ModelSource::Path(path) = &package.model {
+        row("model", path.display().to_string());
+    }
     match interface {
         Ok(interface) => {
             interface.inputs.iter().for_each(|input| row("input", input.to_string()));
             interface.outputs.iter().for_each(|output| row("output", output.to_string()));
         }
-        Err(error) => row("model", error.to_string()),
+        Err(error) => row("error", error.to_string()),
     }
     row("labels", labels(&package.labels));
     for file in &contents.files {
