@@ -71,6 +71,7 @@ pub fn status(kind: ErrorKind) -> Status {
         ErrorKind::Cancelled => (499, 400, Grpc::Cancelled, 130, Caller),
         ErrorKind::Unsupported => (501, 501, Grpc::Unimplemented, 69, Caller),
         ErrorKind::NotReady => (503, 503, Grpc::Unavailable, 69, Caller),
+        ErrorKind::QueueTimeout => (503, 503, Grpc::Unavailable, 75, Caller),
         ErrorKind::DeadlineExceeded => (504, 504, Grpc::DeadlineExceeded, 75, Caller),
         // Wrong on the server's own disk: no request can cause these.
         ErrorKind::InvalidConfig => (500, 500, Grpc::Internal, 78, Operator),

@@ -46,6 +46,8 @@ pub enum ErrorKind {
     NotReady,
     /// No capacity; try again later.
     Overloaded,
+    /// The request waited longer in the queue than the queue's policy allows.
+    QueueTimeout,
     /// The deadline passed before the work was done.
     DeadlineExceeded,
     /// The caller went away.
@@ -84,6 +86,7 @@ impl ErrorKind {
             Self::AlreadyExists => "already_exists",
             Self::NotReady => "not_ready",
             Self::Overloaded => "overloaded",
+            Self::QueueTimeout => "queue_timeout",
             Self::DeadlineExceeded => "deadline_exceeded",
             Self::Cancelled => "cancelled",
             Self::RequestTimeout => "request_timeout",

@@ -25,7 +25,7 @@ fn main() -> Result<()> {
     let options = GradientOptions { batch: BATCH, fused: true, trainable: &|_| true };
     let graph = differentiate(&small_cnn(&SPEC)?, &options)?;
     let source = ModelSource::Bytes(graph.model.to_bytes().into());
-    let options = SessionOptions { intra_threads: 2, spinning: false, custom_operators: true };
+    let options = SessionOptions { intra_threads: 2, custom_operators: true, ..SessionOptions::default() };
     let mut session = OrtBackend::new()?.load(&source, &options)?;
 
     let mut inputs = vec![

@@ -40,7 +40,12 @@ fn main() -> Result<()> {
     let options = GradientOptions { batch: BATCH, fused: true, trainable: &|_| true };
     let graph = differentiate(&small_cnn(&spec)?, &options)?;
     let source = ModelSource::Bytes(graph.model.to_bytes().into());
-    let options = SessionOptions { intra_threads: threads, spinning: true, custom_operators: true };
+    let options = SessionOptions {
+        intra_threads: threads,
+        spinning: true,
+        custom_operators: true,
+        ..SessionOptions::default()
+    };
     let mut session = OrtBackend::new()?.load(&source, &options)?;
 
     let pictures = (0..BATCH * 3 * IMAGE * IMAGE).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0);

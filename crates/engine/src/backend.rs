@@ -45,9 +45,39 @@ pub trait Session: Send {
     }
 }
 
+/// Where a session computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Device {
+    /// On the CPU.
+    #[default]
+    Cpu,
+    /// On an NVIDIA GPU.
+    Cuda {
+        /// Which one, counted from 0.
+        id: i32,
+        /// Whether the CPU will do where the GPU or its library is missing; loading fails otherwise.
+        or_cpu: bool,
+    },
+}
+
+/// An engine inside the engine, as `execution_accelerators` of a `config.pbtxt` asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accelerator {
+    /// `tensorrt`, `cuda` or `openvino`.
+    pub name: String,
+    /// Its settings, as ONNX Runtime names them.
+    pub parameters: Vec<(String, String)>,
+}
+
 /// How a session computes.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
+    /// Where it computes.
+    pub device: Device,
+    /// Engines to try first, in order of preference; loading fails where one is missing.
+    pub accelerators: Vec<Accelerator>,
+    /// Whether the graph is optimised when it is loaded.
+    pub optimize: bool,
     /// Threads that compute one operator; 1 for serving (several sessions use the cores better), all for training.
     pub intra_threads: usize,
     /// Whether idle threads of the pool spin: faster steps for the one busy session of a training, wasted otherwise.
@@ -57,8 +87,15 @@ pub struct SessionOptions {
 }
 
 impl Default for SessionOptions {
-    /// One thread, no spinning, no custom operators.
+    /// On the CPU, optimised, one thread, no spinning, no custom operators.
     fn default() -> Self {
-        Self { intra_threads: 1, spinning: false, custom_operators: false }
+        Self {
+            device: Device::Cpu,
+            accelerators: Vec::new(),
+            optimize: true,
+            intra_threads: 1,
+            spinning: false,
+            custom_operators: false,
+        }
     }
 }

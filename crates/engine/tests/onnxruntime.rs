@@ -91,7 +91,12 @@ fn two_sessions_run_on_two_threads() {
     let source = ModelSource::Bytes(onnx::sum_and_difference(64).into());
     let runs: Vec<_> = (0..2)
         .map(|i| {
-            let options = SessionOptions { intra_threads: i + 1, spinning: i == 1, custom_operators: i == 1 };
+            let options = SessionOptions {
+                intra_threads: i + 1,
+                spinning: i == 1,
+                custom_operators: i == 1,
+                ..SessionOptions::default()
+            };
             let mut session = backend.load(&source, &options).unwrap();
             std::thread::spawn(move || {
                 for n in 1..50 {

@@ -39,7 +39,7 @@ fn load(node: NodeProto, inputs: &[(&str, usize)], outputs: &[(&str, usize)]) ->
     let graph = GraphProto { name: "one".into(), node: vec![node], input, output, ..GraphProto::default() };
     let mut model = Model::new(graph, 17);
     model.import_opset(DOMAIN, 1);
-    let options = SessionOptions { intra_threads: 2, spinning: false, custom_operators: true };
+    let options = SessionOptions { intra_threads: 2, custom_operators: true, ..SessionOptions::default() };
     OrtBackend::new()?.load(&ModelSource::Bytes(model.to_bytes().into()), &options)
 }
 

@@ -113,6 +113,11 @@ impl Admission {
         let _ = self.requests.acquire_many(self.max_requests).await;
     }
 
+    /// Requests that are in.
+    pub(crate) fn in_flight(&self) -> usize {
+        (self.max_requests as usize).saturating_sub(self.requests.available_permits())
+    }
+
     /// Learns how long an answered request took.
     pub(crate) fn observe(&self, latency: Duration) {
         let new = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);

@@ -1,15 +1,17 @@
 //! What the operator chooses.
 
 use std::num::NonZero;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tintype_core::image::Limits;
+use tintype_core::triton::Defaults;
 use tintype_core::{Error, ErrorKind, Result};
 
-/// The largest batch where neither the operator nor the model's fixed first axis says otherwise.
+/// The largest batch where neither the operator nor the model says otherwise; Triton's number.
 ///
 /// On a CPU batching gains 1.0 to 1.25 times and more rows only add latency and memory.
-pub const DEFAULT_MAX_BATCH_SIZE: usize = 8;
+pub const DEFAULT_MAX_BATCH_SIZE: usize = 4;
 
 /// Choices that all models share.
 #[derive(Debug, Clone)]
@@ -20,11 +22,21 @@ pub struct RuntimeConfig {
     pub max_inflight_bytes: usize,
     /// What decoding one image may cost.
     pub limits: Limits,
+    /// Bytes of answers that are kept for models whose configuration asks for it; 0, the default, keeps none.
+    pub cache_bytes: usize,
+    /// Where models come from; none by default.
+    pub repository: RepositoryConfig,
 }
 
 impl Default for RuntimeConfig {
     fn default() -> Self {
-        Self { prepare_threads: cores(), max_inflight_bytes: 512 << 20, limits: Limits::default() }
+        Self {
+            prepare_threads: cores(),
+            max_inflight_bytes: 512 << 20,
+            limits: Limits::default(),
+            cache_bytes: 0,
+            repository: RepositoryConfig::default(),
+        }
     }
 }
 
@@ -37,22 +49,55 @@ impl RuntimeConfig {
     }
 }
 
-/// Choices for one model.
+/// Where models come from, and when they are loaded.
+#[derive(Debug, Clone, Default)]
+pub struct RepositoryConfig {
+    /// Folders of model directories; a name may occur in one of them only.
+    pub paths: Vec<PathBuf>,
+    /// When models are loaded.
+    pub control: Control,
+    /// Reads `configs/<name>.pbtxt` instead of `config.pbtxt`, where a model has it.
+    pub config_name: Option<String>,
+    /// For every model.
+    pub options: LoadOptions,
+    /// Models that are loaded at a time; 4 where 0.
+    pub load_threads: usize,
+}
+
+/// When models are loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Control {
+    /// All at start, and never again.
+    #[default]
+    None,
+    /// All at start, and whenever their directories have changed: see [`Runtime::poll`](crate::Runtime::poll).
+    Poll,
+    /// On request; these at start, or all that there are for `*`.
+    Explicit(Vec<String>),
+}
+
+/// Choices for one model, where its `config.pbtxt` says nothing.
 #[derive(Debug, Clone)]
-pub struct ModelConfig {
+pub struct LoadOptions {
     /// Sessions, each with its own thread; the number of cores by default.
     pub instances: usize,
     /// Threads with which one session computes; 1 by default, which uses the cores best when instances fill them.
     pub intra_threads: usize,
-    /// Most rows in one run of the model. `None`: 1 where the model's first axis is fixed at 1, else 8.
+    /// Most rows in one run of a model with a dynamic first axis; 4 by default, as in Triton.
     pub max_batch_size: Option<usize>,
     /// How long an idle instance waits for a batch to fill; zero by default: it never waits.
     pub max_queue_delay: Duration,
     /// Most requests in flight, waiting and running; more are refused. 512 by default.
     pub max_queue_size: usize,
+    /// Whether what is missing in a configuration is taken from the model.
+    pub auto_complete: bool,
+    /// The GPUs that there are; a model that names no instances runs on them.
+    pub gpus: Vec<i32>,
+    /// Whether instances on GPUs run on the CPU where there is no GPU, or no library for it.
+    pub gpu_fallback: bool,
 }
 
-impl Default for ModelConfig {
+impl Default for LoadOptions {
     fn default() -> Self {
         Self {
             instances: cores(),
@@ -60,11 +105,14 @@ impl Default for ModelConfig {
             max_batch_size: None,
             max_queue_delay: Duration::ZERO,
             max_queue_size: 512,
+            auto_complete: true,
+            gpus: Vec::new(),
+            gpu_fallback: false,
         }
     }
 }
 
-impl ModelConfig {
+impl LoadOptions {
     /// # Errors
     /// `InvalidConfig` for a zero where there must be at least one.
     pub(crate) fn validate(&self) -> Result<()> {
@@ -81,25 +129,13 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// The batch size to use with a model whose first input has `rows` rows, where that is fixed.
-    ///
-    /// # Errors
-    /// `InvalidModel` when the model takes a fixed number of rows other than 1; `InvalidConfig` when it takes single
-    /// rows and the operator asked for batches.
-    pub(crate) fn batch_size_for(&self, rows: Option<usize>) -> Result<usize> {
-        match (rows, self.max_batch_size) {
-            (None, chosen) => Ok(chosen.unwrap_or(DEFAULT_MAX_BATCH_SIZE)),
-            (Some(1), None | Some(1)) => Ok(1),
-            (Some(1), Some(chosen)) => Err(Error::new(
-                ErrorKind::InvalidConfig,
-                format!("`max_batch_size`: the model takes one row at a time, found {chosen}"),
-            )
-            .with_hint("export the model with a dynamic first axis to batch it")),
-            (Some(rows), _) => Err(Error::new(
-                ErrorKind::InvalidModel,
-                format!("expected a first axis that is dynamic or 1, found {rows}"),
-            )
-            .with_hint("export the model with a dynamic first axis")),
+    /// The same for configurations.
+    pub(crate) fn triton(&self) -> Defaults {
+        Defaults {
+            auto_complete: self.auto_complete,
+            max_batch_size: self.max_batch_size.unwrap_or(DEFAULT_MAX_BATCH_SIZE),
+            instances: self.instances,
+            gpus: self.gpus.clone(),
         }
     }
 }
@@ -121,19 +157,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_batch_size_fits_the_models_first_axis() {
-        let with = |max_batch_size| ModelConfig { max_batch_size, ..ModelConfig::default() };
-        assert_eq!(with(None).batch_size_for(None).unwrap(), DEFAULT_MAX_BATCH_SIZE);
-        assert_eq!(with(Some(32)).batch_size_for(None).unwrap(), 32);
-        assert_eq!(with(None).batch_size_for(Some(1)).unwrap(), 1);
-        assert_eq!(with(Some(1)).batch_size_for(Some(1)).unwrap(), 1);
-        assert_eq!(with(Some(4)).batch_size_for(Some(1)).unwrap_err().kind(), ErrorKind::InvalidConfig);
-        assert_eq!(with(None).batch_size_for(Some(4)).unwrap_err().kind(), ErrorKind::InvalidModel);
-    }
-
-    #[test]
     fn zeros_are_refused_by_name() {
-        let config = ModelConfig { instances: 0, ..ModelConfig::default() };
+        let config = LoadOptions { instances: 0, ..LoadOptions::default() };
         let error = config.validate().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidConfig);
         assert_eq!(error.message(), "`instances`: expected at least 1, found 0");

@@ -4,15 +4,23 @@
 //! preparing and running, and a batch forms exactly when somebody can run it.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tintype_core::Result;
 
 use crate::batcher::{BatchPolicy, Batcher, Decision, Next};
-use crate::job::Job;
+use crate::job::{Job, Ran, Ticket};
+use crate::sequencer::Sequencer;
+
+/// A job that ran, and what came of it.
+type Finished = (Ticket, Result<Ran>);
 
 /// One model's prepared jobs.
 #[derive(Debug)]
 pub(crate) struct ReadyQueue {
     state: Mutex<State>,
+    /// Where answers keep the order of requests.
+    order: Option<Mutex<Sequencer<Finished>>>,
     /// Instances wait here, and nobody else: `notify_one` must reach one of them.
     wake: Condvar,
 }
@@ -26,9 +34,10 @@ struct State {
 }
 
 impl ReadyQueue {
-    pub(crate) fn new(policy: BatchPolicy) -> Self {
+    pub(crate) fn new(policy: BatchPolicy, preserve_ordering: bool) -> Self {
         let state = State { batcher: Batcher::new(policy), idle: 0, closed: false };
-        Self { state: Mutex::new(state), wake: Condvar::new() }
+        let order = preserve_ordering.then(|| Mutex::new(Sequencer::new()));
+        Self { state: Mutex::new(state), order, wake: Condvar::new() }
     }
 
     /// Jobs waiting.
@@ -60,7 +69,12 @@ impl ReadyQueue {
             }
             let idle = state.idle + 1;
             let Decision { dead, next } = state.batcher.poll(Instant::now(), idle);
-            if let Next::Run(batch) = next {
+            if let Next::Run(mut batch) = next {
+                if let Some(order) = &self.order {
+                    // Under both locks: turns are given in the order in which jobs leave the queue.
+                    let mut order = lock(order);
+                    batch.iter_mut().for_each(|job| job.turn = Some(order.begin()));
+                }
                 let wake_another = state.idle > 0 && !state.batcher.is_empty();
                 drop(state);
                 if wake_another {
@@ -88,6 +102,22 @@ impl ReadyQueue {
         }
     }
 
+    /// Answers a job that ran, now or when those before it have been answered.
+    pub(crate) fn answer(&self, ticket: Ticket, turn: Option<u64>, result: Result<Ran>) {
+        match (&self.order, turn) {
+            (Some(order), Some(turn)) => {
+                let ready = lock(order).finish(turn, (ticket, result));
+                ready.into_iter().for_each(|(ticket, result)| ticket.answer(result));
+            }
+            _ => ticket.answer(result),
+        }
+    }
+
+    /// Learns that a batch of `rows` rows took `time`.
+    pub(crate) fn took(&self, rows: usize, time: Duration) {
+        self.lock().batcher.took(rows, time);
+    }
+
     /// Takes no more jobs and sends the instances home; what still waited comes back.
     pub(crate) fn close(&self) -> Vec<Job> {
         let mut state = self.lock();
@@ -99,9 +129,13 @@ impl ReadyQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing under this lock panics half-way through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing under these locks panics half-way through a change.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn bury(dead: Vec<Job>) {

@@ -8,10 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tintype_core::{Error, ErrorKind, ModelSource, Result, Tensor};
-use tintype_engine::{Backend, Session, SessionOptions};
+use tintype_engine::{Backend, Device, Session, SessionOptions};
 
-use crate::job::Job;
-use crate::model::Model;
+use crate::job::{Job, Ran};
+use crate::pipeline::Pipeline;
 use crate::prepare::guarded;
 use crate::stats::Stage;
 
@@ -26,27 +26,55 @@ pub(crate) struct Loader {
     pub(crate) options: SessionOptions,
     /// Batch sizes to warm up with.
     pub(crate) batches: Vec<usize>,
+    /// Inputs to warm up with, after those.
+    pub(crate) samples: Vec<WarmUp>,
+}
+
+/// A run before the first request, as `model_warmup` asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct WarmUp {
+    pub(crate) name: String,
+    /// In the session's order.
+    pub(crate) inputs: Vec<Tensor>,
+    pub(crate) times: usize,
 }
 
 impl Loader {
-    /// Loads a session and warms it up.
-    pub(crate) fn load(&self) -> Result<Box<dyn Session>> {
+    /// Loads a session on `device` and warms it up.
+    pub(crate) fn load(&self, device: Device) -> Result<Box<dyn Session>> {
         guarded(|| {
-            let mut session = self.backend.load(&self.source, &self.options)?;
-            match session.warm_up(&self.batches) {
-                // Its other axes are known only with the first request.
-                Err(error) if error.kind() == ErrorKind::Unsupported => Ok(session),
-                warmed => warmed.map(|()| session),
-            }
+            let options = SessionOptions { device, ..self.options.clone() };
+            let mut session = self.backend.load(&self.source, &options)?;
+            self.warm_up(&mut *session)?;
+            Ok(session)
         })
         .unwrap_or_else(|panic| Err(Error::new(ErrorKind::Engine, format!("loading panicked: {panic}"))))
+    }
+}
+
+impl Loader {
+    /// Runs the model on zeros and on the samples.
+    pub(crate) fn warm_up(&self, session: &mut dyn Session) -> Result<()> {
+        match session.warm_up(&self.batches) {
+            // Its other axes are known only with the first request.
+            Err(error) if error.kind() == ErrorKind::Unsupported => {}
+            warmed => warmed?,
+        }
+        for sample in &self.samples {
+            let inputs: Vec<&Tensor> = sample.inputs.iter().collect();
+            for _ in 0..sample.times {
+                session.run(&inputs).map_err(|e| e.context(format!("warm-up `{}`", sample.name)))?;
+            }
+        }
+        Ok(())
     }
 }
 
 /// One thread's view of its model.
 pub(crate) struct Instance {
     pub(crate) index: usize,
-    pub(crate) model: Arc<Model>,
+    pub(crate) device: Device,
+    pub(crate) pipeline: Arc<Pipeline>,
     pub(crate) loader: Arc<Loader>,
     /// Disconnected when the model is unloaded, to end a pause early.
     pub(crate) stop: Receiver<()>,
@@ -64,21 +92,21 @@ impl Instance {
     pub(crate) fn work(self, session: Box<dyn Session>) {
         let mut session = session;
         let mut failures = 0;
-        while let Some(batch) = self.model.queue.next_batch() {
+        while let Some(batch) = self.pipeline.queue.next_batch() {
             if self.run(&mut *session, batch) == Verdict::Sound {
                 failures = 0;
                 continue;
             }
-            self.model.instance_down();
+            self.pipeline.instance_down();
             // Its memory is needed for the new one; a broken engine may panic once more.
             let _ = guarded(|| drop(session));
             match self.reload(&mut failures) {
                 Some(fresh) => session = fresh,
                 None => return,
             }
-            self.model.instance_up();
+            self.pipeline.instance_up();
         }
-        self.model.instance_down();
+        self.pipeline.instance_down();
     }
 
     /// Pauses and loads until that succeeds; `None` when told to stop.
@@ -89,10 +117,10 @@ impl Instance {
             if self.stop.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
                 return None;
             }
-            let (model, instance) = (&self.model.name, self.index);
-            match self.loader.load() {
+            let (model, instance) = (&self.pipeline.name, self.index);
+            match self.loader.load(self.device) {
                 Ok(session) => {
-                    self.model.stats.restarts.inc();
+                    self.pipeline.stats.restarts.inc();
                     tracing::warn!(%model, instance, failures = *failures, "instance restarted");
                     return Some(session);
                 }
@@ -104,26 +132,32 @@ impl Instance {
     fn run(&self, session: &mut dyn Session, mut batch: Vec<Job>) -> Verdict {
         let started = Instant::now();
         for job in &mut batch {
-            self.model.stats.observe(Stage::Queue, started - job.ready);
+            let waited = started - job.ready;
+            job.times.queue += waited;
+            self.pipeline.stats.observe(Stage::Queue, waited);
+            job.ticket.start();
             // The next image may be prepared while this one runs.
             job.place = None;
         }
         let rows = batch.iter().map(|job| job.rows).sum();
-        self.model.stats.batch(rows);
-        let outputs = guarded(|| compute(session, &batch, rows)).unwrap_or_else(|panic| {
+        self.pipeline.stats.batch(rows);
+        let computed = guarded(|| self.compute(session, &mut batch, rows)).unwrap_or_else(|panic| {
             Err(Error::new(ErrorKind::Engine, format!("the engine panicked: {panic}")))
         });
-        self.observe_infer(batch.len(), started.elapsed());
-        match outputs {
+        let took = started.elapsed();
+        batch.iter().for_each(|_| self.pipeline.stats.observe(Stage::Infer, took));
+        match computed {
             Ok(outputs) => {
-                scatter(batch, outputs);
+                self.pipeline.queue.took(rows, took);
+                self.pipeline.observe_pace(took, batch.len());
+                self.scatter(batch, outputs);
                 Verdict::Sound
             }
             Err(error) if error.kind() == ErrorKind::InvalidArgument => self.refuse(session, batch, error),
             Err(error) => {
-                let (model, instance) = (&self.model.name, self.index);
+                let (model, instance) = (&self.pipeline.name, self.index);
                 tracing::error!(%model, instance, rows, %error, "running the model failed");
-                batch.into_iter().for_each(|job| job.ticket.answer(Err(again(&error))));
+                batch.into_iter().for_each(|job| self.fail(job, &error));
                 Verdict::Broken
             }
         }
@@ -132,62 +166,78 @@ impl Instance {
     /// The engine refused the input: the fault of one job, found by running each alone.
     fn refuse(&self, session: &mut dyn Session, mut batch: Vec<Job>, error: Error) -> Verdict {
         if batch.len() == 1 {
-            batch.drain(..).for_each(|job| job.ticket.answer(Err(again(&error))));
+            batch.drain(..).for_each(|job| self.fail(job, &error));
             return Verdict::Sound;
         }
         let mut jobs = batch.into_iter();
         while let Some(job) = jobs.next() {
             if self.run(session, vec![job]) == Verdict::Broken {
-                jobs.for_each(|job| job.ticket.answer(Err(again(&error))));
+                jobs.for_each(|job| self.fail(job, &error));
                 return Verdict::Broken;
             }
         }
         Verdict::Sound
     }
 
-    fn observe_infer(&self, jobs: usize, time: Duration) {
-        (0..jobs).for_each(|_| self.model.stats.observe(Stage::Infer, time));
+    fn fail(&self, job: Job, error: &Error) {
+        self.pipeline.queue.answer(job.ticket, job.turn, Err(again(error)));
     }
-}
 
-/// Runs the model on a batch of `rows` rows.
-fn compute(session: &mut dyn Session, batch: &[Job], rows: usize) -> Result<Vec<Tensor>> {
-    let outputs = match batch {
-        // Nothing to gather, nothing to copy.
-        [job] => session.run(&job.inputs.iter().collect::<Vec<_>>())?,
-        jobs => {
-            let inputs = gather(jobs)?;
-            session.run(&inputs.iter().collect::<Vec<_>>())?
+    /// Runs the model on a batch of `rows` rows, and notes in each job how long that took.
+    fn compute(&self, session: &mut dyn Session, batch: &mut [Job], rows: usize) -> Result<Vec<Tensor>> {
+        let started = Instant::now();
+        let gathered = match &*batch {
+            // Nothing to gather, nothing to copy.
+            [_] => None,
+            jobs => Some(gather(jobs)?),
+        };
+        let inputs: Vec<&Tensor> = match (&gathered, &*batch) {
+            (Some(inputs), _) => inputs.iter().collect(),
+            (None, jobs) => jobs.iter().flat_map(|job| &job.inputs).collect(),
+        };
+        let running = Instant::now();
+        let outputs = session.run(&inputs)?;
+        let infer = running.elapsed();
+        for job in batch {
+            job.times.input += running - started;
+            job.times.infer = infer;
+            job.times.batch = rows;
         }
-    };
-    match outputs.iter().find(|output| output.shape().first() != Some(&rows)) {
-        None => Ok(outputs),
-        Some(odd) => Err(Error::new(
-            ErrorKind::Engine,
-            format!("expected an output of {rows} rows, found shape {:?}", odd.shape()),
-        )),
+        let wrong = |output: &&Tensor| output.shape().first() != Some(&rows);
+        match outputs.iter().find(wrong).filter(|_| self.pipeline.signature.max_batch_size() > 0) {
+            None => Ok(outputs),
+            Some(output) => Err(Error::new(
+                ErrorKind::Engine,
+                format!("expected outputs of {rows} rows, found shape {:?}", output.shape()),
+            )),
+        }
+    }
+
+    /// Gives every job its rows of the outputs.
+    fn scatter(&self, batch: Vec<Job>, outputs: Vec<Tensor>) {
+        if batch.len() == 1 {
+            for (job, outputs) in batch.into_iter().zip([outputs]) {
+                self.pipeline.queue.answer(job.ticket, job.turn, Ok(Ran { outputs, times: job.times }));
+            }
+            return;
+        }
+        let mut start = 0;
+        for job in batch {
+            let rows: Result<Vec<Tensor>> =
+                outputs.iter().map(|output| output.rows(start, job.rows)).collect();
+            start += job.rows;
+            let ran = rows.map(|outputs| Ran { outputs, times: job.times });
+            self.pipeline.queue.answer(job.ticket, job.turn, ran);
+        }
     }
 }
 
-/// One tensor for each input, of all jobs' rows.
+/// One tensor for each input, of all jobs.
 fn gather(jobs: &[Job]) -> Result<Vec<Tensor>> {
-    (0..jobs[0].inputs.len())
+    let count = jobs.first().map_or(0, |job| job.inputs.len());
+    (0..count)
         .map(|input| Tensor::concat(&jobs.iter().map(|job| &job.inputs[input]).collect::<Vec<_>>()))
         .collect()
-}
-
-/// Gives every job its rows of the outputs.
-fn scatter(batch: Vec<Job>, outputs: Vec<Tensor>) {
-    if batch.len() == 1 {
-        batch.into_iter().zip([outputs]).for_each(|(job, outputs)| job.ticket.answer(Ok(outputs)));
-        return;
-    }
-    let mut start = 0;
-    for job in batch {
-        let rows: Result<Vec<Tensor>> = outputs.iter().map(|output| output.rows(start, job.rows)).collect();
-        start += job.rows;
-        job.ticket.answer(rows);
-    }
 }
 
 /// The same failure for another job of the batch.

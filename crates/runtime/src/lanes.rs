@@ -73,6 +73,14 @@ impl<J> Lanes<J> {
         }
     }
 
+    /// Closes a lane; its waiting jobs come back.
+    pub(crate) fn close(&mut self, id: LaneId) -> Vec<J> {
+        match self.lanes.iter().position(|lane| lane.id == id) {
+            Some(index) => self.lanes.remove(index).waiting.into(),
+            None => Vec::new(),
+        }
+    }
+
     /// Closes every lane; the waiting jobs come back.
     pub(crate) fn close_all(&mut self) -> Vec<J> {
         self.lanes.drain(..).flat_map(|lane| lane.waiting).collect()
@@ -123,6 +131,10 @@ mod tests {
         let mut lanes = Lanes::new();
         lanes.open(A, 1);
         lanes.push(A, "a1").unwrap();
+        lanes.open(B, 1);
+        lanes.push(B, "b1").unwrap();
+        assert_eq!(lanes.close(B), ["b1"]);
+        assert_eq!(lanes.push(B, "b2"), Err("b2"));
         assert_eq!(lanes.close_all(), ["a1"]);
         assert_eq!(lanes.push(A, "a2"), Err("a2"));
         assert_eq!(lanes.pop(), None);

@@ -1,7 +1,7 @@
 //! Serving loaded models: admission, a prepare pool, a pure batcher, instance threads and statistics.
 //!
 //! ```text
-//! Runtime::infer        model ready, or `NotReady` with the reason
+//! Runtime::admit        model ready, or `NotReady` with the reason
 //!  ├ admission          a place for the request and for its bytes, or `Overloaded` at once
 //!  ├ prepare            a thread of the pool decodes and preprocesses; bad input stops here
 //!  ├ driver ─ batcher   prepared jobs wait; a batch forms only when an instance is free
@@ -15,20 +15,32 @@
 
 mod admission;
 pub mod batcher;
+mod cache;
 mod config;
 mod driver;
+mod ensemble;
 mod instance;
 mod job;
 mod lanes;
+mod loaded;
 mod model;
+mod pipeline;
+mod policy;
 mod prepare;
+mod registry;
+mod repository;
 mod request;
 mod runtime;
+mod sequencer;
+mod shared;
 mod stats;
 mod threads;
+mod warm_up;
 
-pub use config::{ModelConfig, RuntimeConfig};
-pub use model::{ModelState, ModelStatus};
-pub use request::{Admitted, Answer, InferOptions, Request};
+pub use config::{Control, LoadOptions, RepositoryConfig, RuntimeConfig};
+pub use model::{Description, ModelState, ModelStatus};
+pub use registry::IndexEntry;
+pub use repository::Overrides;
+pub use request::{Admitted, Answer, InferOptions, InferRequest, InferResponse, Request};
 pub use runtime::Runtime;
-pub use stats::{Snapshot, Stage, StageTimes};
+pub use stats::{BatchTally, ModelStatistics, Snapshot, Stage, StageTimes, Tally};

@@ -1,14 +1,13 @@
-//! A loaded model: what its requests, its instances and the prepare pool share.
+//! A model that serves: what the outside knows of it, its door, and what does its work.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tintype_core::{Error, ErrorKind, ImageClassifier, Result};
+use tintype_core::triton::ModelConfig;
+use tintype_core::{Ensemble, Error, ErrorKind, ImageClassifier, Result};
 
 use crate::admission::Admission;
-use crate::driver::ReadyQueue;
-use crate::lanes::LaneId;
+use crate::pipeline::{Pipeline, RESTARTING};
 use crate::stats::{ModelStats, Snapshot};
 
 /// When to ask again for a model that is not ready: instances come back within seconds.
@@ -21,6 +20,8 @@ pub enum ModelState {
     Loading,
     /// It answers.
     Ready,
+    /// It answers what it accepted, and accepts no more.
+    Unloading,
     /// It does not answer.
     NotReady {
         /// Why, in words that may be shown to a client.
@@ -44,71 +45,113 @@ pub struct ModelStatus {
     pub stats: Option<Snapshot>,
 }
 
-/// A loaded model.
+/// What a served model is, for those who would call it.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// The name that requests use.
+    pub name: String,
+    /// The version that was asked for, or the highest that is ready.
+    pub version: u64,
+    /// Every version that is ready.
+    pub versions: Vec<u64>,
+    /// The configuration, complete.
+    pub config: Arc<ModelConfig>,
+    model: Arc<Model>,
+}
+
+impl Description {
+    pub(crate) fn new(model: Arc<Model>, versions: Vec<u64>) -> Self {
+        let config = model.config.clone();
+        Self { name: model.name.clone(), version: model.number, versions, config, model }
+    }
+
+    /// The class names of an output, by index; empty where it has none.
+    pub fn labels(&self, output: &str) -> &[String] {
+        match &self.model.work {
+            Work::Pipeline(pipeline) => pipeline.signature.labels(output),
+            Work::Ensemble(_) => &[],
+        }
+    }
+}
+
+/// A served version of a model.
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) name: String,
+    /// As its package says it.
     pub(crate) version: String,
-    pub(crate) classifier: ImageClassifier,
+    /// As KServe counts it.
+    pub(crate) number: u64,
+    /// Which loading this is: no two of a process are the same.
+    pub(crate) loading: u64,
+    pub(crate) config: Arc<ModelConfig>,
     pub(crate) classes: Arc<[String]>,
-    pub(crate) lane: LaneId,
-    /// Prepared jobs, which the instances take.
-    pub(crate) queue: ReadyQueue,
     pub(crate) admission: Admission,
-    pub(crate) stats: ModelStats,
-    /// Instances that can run, now.
-    pub(crate) instances_up: AtomicUsize,
+    pub(crate) stats: Arc<ModelStats>,
+    pub(crate) work: Work,
+}
+
+/// What does a model's work.
+#[derive(Debug)]
+pub(crate) enum Work {
+    Pipeline(Arc<Pipeline>),
+    Ensemble(Box<Ensemble>),
 }
 
 impl Model {
+    /// The pipeline of a model that is not an ensemble.
+    ///
+    /// # Errors
+    /// `Unsupported` for an ensemble.
+    pub(crate) fn pipeline(&self) -> Result<&Arc<Pipeline>> {
+        match &self.work {
+            Work::Pipeline(pipeline) => Ok(pipeline),
+            Work::Ensemble(_) => Err(Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "model `{}` is an ensemble, which takes tensors through `/v2/models/{}/infer`",
+                    self.name, self.name
+                ),
+            )),
+        }
+    }
+
     pub(crate) fn state(&self) -> ModelState {
-        match self.ready() {
+        match self.check_ready() {
             Ok(()) => ModelState::Ready,
-            Err(reason) => ModelState::NotReady { reason: reason.to_owned() },
+            Err(_) => ModelState::NotReady { reason: RESTARTING.to_owned() },
         }
     }
 
     pub(crate) fn status(&self) -> ModelStatus {
+        let queued = match &self.work {
+            Work::Pipeline(pipeline) => pipeline.queue.len(),
+            Work::Ensemble(_) => 0,
+        };
         ModelStatus {
             name: self.name.clone(),
             version: self.version.clone(),
             state: self.state(),
             classes: self.classes.clone(),
-            stats: Some(self.stats.snapshot(self.queue.len())),
+            stats: Some(self.stats.snapshot(queued)),
         }
     }
 
     /// # Errors
     /// `NotReady` with the reason when no instance can run.
     pub(crate) fn check_ready(&self) -> Result<()> {
-        self.ready().map_err(|reason| self.not_ready(reason))
-    }
-
-    pub(crate) fn not_ready(&self, reason: &str) -> Error {
-        not_ready(&self.name, reason)
-    }
-
-    pub(crate) fn instance_up(&self) {
-        self.instances_up.fetch_add(1, Ordering::Relaxed);
-        self.stats.instances.inc();
-    }
-
-    pub(crate) fn instance_down(&self) {
-        self.instances_up.fetch_sub(1, Ordering::Relaxed);
-        self.stats.instances.dec();
-    }
-
-    fn ready(&self) -> Result<(), &'static str> {
-        match self.instances_up.load(Ordering::Relaxed) {
-            0 => Err("its instances are restarting after a failure"),
-            _ => Ok(()),
+        match &self.work {
+            Work::Pipeline(pipeline) => pipeline.check_ready(),
+            // Its steps are looked up, and may be missing, when it runs.
+            Work::Ensemble(_) => Ok(()),
         }
     }
 }
 
 /// The names of a model's classes.
-pub(crate) fn classes_of(classifier: &ImageClassifier) -> Arc<[String]> {
-    (0..classifier.classes().unwrap_or(0)).map(|index| classifier.label(index)).collect()
+pub(crate) fn classes_of(classifier: Option<&ImageClassifier>) -> Arc<[String]> {
+    let count = classifier.and_then(ImageClassifier::classes).unwrap_or(0);
+    classifier.iter().flat_map(|classifier| (0..count).map(|index| classifier.label(index))).collect()
 }
 
 /// A model that cannot answer now.

@@ -9,18 +9,21 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tintype_core::{Error, ErrorKind, Result, Scratch};
+use tintype_core::{Error, ErrorKind, ImageClassifier, Result, Scratch, Tensor};
 
-use crate::job::{Job, Ticket};
+use crate::job::{Job, Ticket, Times};
 use crate::lanes::{LaneId, Lanes};
-use crate::model::Model;
+use crate::pipeline::Pipeline;
 use crate::stats::Stage;
 
-/// A request whose image is still encoded.
+/// A request whose images are still encoded.
 #[derive(Debug)]
 pub(crate) struct PrepareJob {
-    pub(crate) model: Arc<Model>,
-    pub(crate) image: Bytes,
+    pub(crate) pipeline: Arc<Pipeline>,
+    /// One for each row; at least one.
+    pub(crate) images: Vec<Bytes>,
+    /// Its priority level, counted from 0.
+    pub(crate) level: usize,
     pub(crate) ticket: Ticket,
     pub(crate) accepted: Instant,
 }
@@ -34,7 +37,7 @@ pub(crate) struct PrepareQueue {
 
 #[derive(Debug)]
 struct State {
-    lanes: Lanes<PrepareJob>,
+    lanes: Lanes<Box<PrepareJob>>,
     /// Threads that wait for work.
     idle: usize,
     closed: bool,
@@ -66,8 +69,13 @@ impl PrepareQueue {
 
     /// Adds a request to its model's lane; hands it back when the lane is closed.
     pub(crate) fn push(&self, job: PrepareJob) -> Result<(), Box<PrepareJob>> {
-        let lane = job.model.lane;
-        self.change(|state| state.lanes.push(lane, job)).map_err(Box::new)
+        let lane = job.pipeline.lane;
+        self.change(|state| state.lanes.push(lane, Box::new(job)))
+    }
+
+    /// Closes a model's lane; what still waited in it comes back.
+    pub(crate) fn close_lane(&self, lane: LaneId) -> Vec<PrepareJob> {
+        unboxed(self.change(|state| state.lanes.close(lane)))
     }
 
     /// Closes every lane and sends the threads home; what still waited comes back.
@@ -77,18 +85,18 @@ impl PrepareQueue {
             state.lanes.close_all()
         });
         self.wake.notify_all();
-        left
+        unboxed(left)
     }
 
     /// What one thread of the pool does until the queue is closed.
     pub(crate) fn work(self: &Arc<Self>) {
         let mut scratch = Scratch::default();
         while let Some((place, job)) = self.next() {
-            prepare(job, place, &mut scratch);
+            prepare(*job, place, &mut scratch);
         }
     }
 
-    fn next(self: &Arc<Self>) -> Option<(Place, PrepareJob)> {
+    fn next(self: &Arc<Self>) -> Option<(Place, Box<PrepareJob>)> {
         let mut state = self.lock();
         loop {
             if state.closed {
@@ -121,34 +129,52 @@ impl PrepareQueue {
     }
 }
 
+fn unboxed(jobs: impl IntoIterator<Item = Box<PrepareJob>>) -> Vec<PrepareJob> {
+    jobs.into_iter().map(|job| *job).collect()
+}
+
 /// Prepares one request and queues it for its model, or answers it with the reason why not.
 fn prepare(job: PrepareJob, place: Place, scratch: &mut Scratch) {
-    let PrepareJob { model, image, ticket, accepted } = job;
+    let PrepareJob { pipeline, images, level, ticket, accepted } = job;
     let started = Instant::now();
     if ticket.is_dead(started) {
         return ticket.bury();
     }
-    model.stats.observe(Stage::Admission, started - accepted);
-    let prepared = guarded(|| model.classifier.prepare(&image, scratch)).unwrap_or_else(|panic| {
+    pipeline.stats.observe(Stage::Admission, started - accepted);
+    let prepared = guarded(|| decode(pipeline.classifier()?, &images, scratch)).unwrap_or_else(|panic| {
         // A half-used scratch may be in any state.
         *scratch = Scratch::default();
-        tracing::error!(model = %model.name, bytes = image.len(), panic, "preparing an image panicked");
+        tracing::error!(model = %pipeline.name, images = images.len(), panic, "preparing images panicked");
         Err(Error::new(ErrorKind::Internal, format!("preparing the image panicked: {panic}")))
     });
-    // The encoded image is not needed any more, and the queue may be long.
-    drop(image);
+    let rows = images.len();
+    // The encoded images are not needed any more, and the queue may be long.
+    drop(images);
     let ready = Instant::now();
-    model.stats.observe(Stage::Prepare, ready - started);
+    pipeline.stats.observe(Stage::Prepare, ready - started);
     match prepared {
         Ok(tensor) => {
-            let rows = tensor.shape().first().copied().unwrap_or(1);
-            let job = Job { inputs: vec![tensor], rows, ticket, ready, place: Some(place) };
-            if let Err(job) = model.queue.push(job) {
-                job.ticket.answer(Err(model.not_ready("it is being unloaded")));
+            let times = Times { queue: started - accepted, input: ready - started, ..Times::default() };
+            let place = Some(place);
+            let job = Job { inputs: vec![tensor], rows, level, ticket, ready, times, place, turn: None };
+            if let Err(job) = pipeline.queue.push(job) {
+                job.ticket.answer(Err(pipeline.not_ready("it is being unloaded")));
             }
         }
         Err(error) => ticket.answer(Err(error)),
     }
+}
+
+/// `[rows, …]`, one row for each image.
+fn decode(classifier: &ImageClassifier, images: &[Bytes], scratch: &mut Scratch) -> Result<Tensor> {
+    if let [image] = images {
+        return classifier.prepare(image, scratch);
+    }
+    let prepare = |(index, image): (usize, &Bytes)| {
+        classifier.prepare(image, scratch).map_err(|e| e.context(format!("image {index}")))
+    };
+    let rows: Vec<Tensor> = images.iter().enumerate().map(prepare).collect::<Result<_>>()?;
+    Tensor::concat(&rows.iter().collect::<Vec<_>>())
 }
 
 /// Runs `work`; a panic becomes its message.

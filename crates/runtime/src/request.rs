@@ -1,16 +1,22 @@
 //! One request, from the door to its answer.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tintype_core::{Error, ErrorKind, Prediction, Result, Tensor};
+use tintype_core::{Bound, Error, ErrorKind, NamedTensor, Prediction, Result, Tensor};
 use tokio::sync::oneshot;
 
 use crate::admission::Permit;
-use crate::job::{Ticket, expired};
-use crate::model::Model;
-use crate::prepare::{PrepareJob, PrepareQueue};
+use crate::cache;
+use crate::ensemble;
+use crate::job::{Job, Ran, Ticket, Times, expired, timed_out};
+use crate::model::{Model, Work};
+use crate::pipeline::Pipeline;
+use crate::policy::Patience;
+use crate::prepare::PrepareJob;
+use crate::shared::Shared;
 use crate::stats::Stage;
 
 /// An image to classify.
@@ -40,11 +46,40 @@ pub struct Answer {
     pub predictions: Vec<Prediction>,
 }
 
+/// Tensors for a model, in KServe's terms.
+#[derive(Debug, Clone, Default)]
+pub struct InferRequest {
+    /// What the client calls it; errors name it.
+    pub id: String,
+    /// Raw tensors, or encoded images, as the model's configuration declares them.
+    pub inputs: Vec<NamedTensor>,
+    /// The outputs wanted, by name; all where empty.
+    pub outputs: Vec<String>,
+    /// 1 is the most urgent; 0 asks for the model's default.
+    pub priority: u64,
+    /// How long it may wait in the queue, as far as the queue's policy leaves that to requests; where it does not, how
+    /// long the whole request may take.
+    pub timeout: Option<Duration>,
+    /// When the answer is of no use any more.
+    pub deadline: Option<tokio::time::Instant>,
+}
+
+/// The answer to an [`InferRequest`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct InferResponse {
+    /// The model that answered.
+    pub model: String,
+    /// Its version.
+    pub version: u64,
+    /// The outputs, in the order asked for, or in the model's.
+    pub outputs: Vec<NamedTensor>,
+}
+
 /// A request that was let in before its body was read. Dropping it gives the place back.
 #[derive(Debug)]
 pub struct Admitted {
     pub(crate) model: Arc<Model>,
-    pub(crate) prepare: Arc<PrepareQueue>,
+    pub(crate) shared: Arc<Shared>,
     pub(crate) permit: Permit,
     pub(crate) accepted: Instant,
 }
@@ -55,87 +90,277 @@ impl Admitted {
         &self.model.name
     }
 
+    /// The version of the model that will answer.
+    pub fn version(&self) -> u64 {
+        self.model.number
+    }
+
     /// Takes a place for `bytes` more, for a body whose length was not announced.
     ///
     /// # Errors
     /// `Overloaded` when too many bytes are in flight, `PayloadTooLarge` when so many never fit.
     pub fn grow(&mut self, bytes: usize) -> Result<()> {
-        self.model
+        let (model, waited) = (&self.model, self.accepted.elapsed());
+        model
             .admission
             .grow(&mut self.permit, bytes)
-            .inspect_err(|error| self.model.stats.failed(error.kind()))
+            .inspect_err(|error| model.stats.failed(error.kind(), waited))
     }
 
     /// Classifies `image`. Dropping the future cancels the request wherever it is.
     ///
     /// # Errors
-    /// What is wrong with the image; `DeadlineExceeded`; `NotReady` when the model is unloaded meanwhile; `Engine` or
-    /// `Internal` when computing fails.
-    pub async fn infer(self, image: Bytes, options: InferOptions) -> Result<Answer> {
-        let (model, accepted) = (self.model.clone(), self.accepted);
-        let mut watch = Watch { model: &model, finished: false };
-        let result = self.run(image, options).await;
+    /// What is wrong with the image; `Unsupported` for a model that takes tensors only; `DeadlineExceeded`; `NotReady`
+    /// when the model is unloaded meanwhile; `Engine` or `Internal` when computing fails.
+    pub async fn classify(self, image: Bytes, options: InferOptions) -> Result<Answer> {
+        self.watched(async |work| {
+            let pipeline = work.model.pipeline()?.clone();
+            pipeline.classifier()?;
+            let deadline = options.deadline.map(Into::into);
+            let level = pipeline.levels.default;
+            let patience = pipeline.levels.policies[level].patience(work.accepted, None);
+            let patience = Patience { deadline, ..patience };
+            let ran = work.run(&pipeline, Input::Images(vec![image]), level, patience).await?;
+            let started = Instant::now();
+            let answer = rank(&pipeline, &ran.outputs, options.top_k)?;
+            Ok(Done { answer, rows: 1, times: ran.times, output: started.elapsed() })
+        })
+        .await
+    }
+
+    /// Runs the model on tensors. Dropping the future cancels the request wherever it is.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when inputs or outputs do not fit the model; what is wrong with an image; `Overloaded` when the
+    /// queue of its priority is full; `QueueTimeout` when it waited longer than the queue's policy allows;
+    /// `DeadlineExceeded`; `NotReady` when the model is unloaded meanwhile; `Engine` or `Internal` when computing fails.
+    /// Those of the request itself begin with `[request id: …] `.
+    pub async fn infer(self, request: InferRequest) -> Result<InferResponse> {
+        let (model, version) = (self.model.name.clone(), self.model.number);
+        let outputs = self
+            .watched(async |work| {
+                let (id, deadline) = (request.id.clone(), request.deadline);
+                let named = |error: Error| name_request(&id, error);
+                let key =
+                    work.model.config.response_cache.as_ref().filter(|cache| cache.enable).and_then(|_| {
+                        let cache = work.shared.cache.as_ref()?;
+                        let model = (work.model.name.as_str(), work.model.number, work.model.loading);
+                        Some((cache.clone(), cache::key(model, &request.inputs, &request.outputs)))
+                    });
+                if let Some((cache, key)) = &key {
+                    let started = Instant::now();
+                    let found = cache.get(key);
+                    match found {
+                        Some(outputs) => return Ok(Done::cached(outputs.to_vec(), started.elapsed())),
+                        None => work.model.stats.counters.missed(started.elapsed()),
+                    }
+                }
+                let done = match &work.model.work {
+                    Work::Pipeline(pipeline) => {
+                        let pipeline = pipeline.clone();
+                        work.run_tensors(&pipeline, request).await.map_err(named)?
+                    }
+                    Work::Ensemble(ensemble) => {
+                        let running = ensemble::run(ensemble, &work.shared, request);
+                        let (rows, answer) = within(deadline, running).await.map_err(named)?;
+                        Done { answer, rows: rows.max(1), times: Times::default(), output: Duration::ZERO }
+                    }
+                };
+                if let Some((cache, key)) = key {
+                    cache.insert(key, &done.answer);
+                }
+                Ok(done)
+            })
+            .await?;
+        Ok(InferResponse { model, version, outputs })
+    }
+
+    /// Does `work`, and counts how it ends.
+    async fn watched<T>(self, work: impl AsyncFnOnce(Admission) -> Result<Done<T>>) -> Result<T> {
+        let Self { model, shared, permit, accepted } = self;
+        let mut watch = Watch { model: &model, accepted, finished: false };
+        let admission = Admission { model: model.clone(), shared, permit, accepted };
+        let result = work(admission).await;
         watch.finished = true;
-        match &result {
-            Ok(_) => {
-                let total = accepted.elapsed();
+        let total = accepted.elapsed();
+        match result {
+            Ok(done) => {
+                model.stats.observe(Stage::Post, done.output);
                 model.stats.observe(Stage::Total, total);
                 model.admission.observe(total);
                 model.stats.succeeded();
+                match done.rows {
+                    0 => model.stats.counters.hit(total, done.output),
+                    rows => model.stats.counters.succeeded(rows, total, done.times, done.output),
+                }
+                Ok(done.answer)
             }
-            Err(error) => model.stats.failed(error.kind()),
+            Err(error) => {
+                model.stats.failed(error.kind(), total);
+                Err(error)
+            }
         }
-        result
+    }
+}
+
+/// An answer with where its time went.
+struct Done<T> {
+    answer: T,
+    /// 0 for an answer out of the cache.
+    rows: usize,
+    times: Times,
+    output: Duration,
+}
+
+impl<T> Done<T> {
+    fn cached(answer: T, lookup: Duration) -> Self {
+        Self { answer, rows: 0, times: Times::default(), output: lookup }
+    }
+}
+
+/// What a request has to run.
+enum Input {
+    Images(Vec<Bytes>),
+    Tensors { inputs: Vec<Tensor>, rows: usize },
+}
+
+/// An admitted request at work.
+struct Admission {
+    model: Arc<Model>,
+    shared: Arc<Shared>,
+    permit: Permit,
+    accepted: Instant,
+}
+
+impl Admission {
+    async fn run_tensors(
+        self,
+        pipeline: &Arc<Pipeline>,
+        request: InferRequest,
+    ) -> Result<Done<Vec<NamedTensor>>> {
+        let InferRequest { inputs, outputs, priority, timeout, deadline, .. } = request;
+        let signature = &pipeline.signature;
+        signature.check_outputs(&outputs)?;
+        let (input, rows) = match signature.bind(inputs)? {
+            Bound::Tensors { inputs, rows } => (Input::Tensors { inputs, rows }, rows),
+            Bound::Images { images, rows } => {
+                (Input::Images(images.into_iter().map(Bytes::from).collect()), rows)
+            }
+        };
+        let level = pipeline.levels.level(priority);
+        let mut patience = pipeline.levels.policies[level].patience(self.accepted, timeout);
+        patience.deadline = patience.deadline.into_iter().chain(deadline.map(Into::into)).min();
+        let ran = self.run(pipeline, input, level, patience).await?;
+        let started = Instant::now();
+        let answer = signature.answer(&outputs, ran.outputs, rows)?;
+        Ok(Done { answer, rows, times: ran.times, output: started.elapsed() })
     }
 
-    async fn run(self, image: Bytes, options: InferOptions) -> Result<Answer> {
-        let Self { model, prepare, permit, accepted } = self;
-        if options.deadline.is_some_and(|deadline| deadline <= tokio::time::Instant::now()) {
+    /// Queues the input and waits for its outputs.
+    async fn run(
+        self,
+        pipeline: &Arc<Pipeline>,
+        input: Input,
+        level: usize,
+        patience: Patience,
+    ) -> Result<Ran> {
+        let now = Instant::now();
+        if patience.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(expired());
         }
+        pipeline.check_deadline(patience.deadline, self.model.admission.in_flight().saturating_sub(1))?;
+        let queued = pipeline.enqueue(level)?;
         let (reply, answer) = oneshot::channel();
-        let ticket = Ticket::new(reply, options.deadline.map(Into::into), permit);
-        let job = PrepareJob { model: model.clone(), image, ticket, accepted };
-        prepare.push(job).map_err(|_| model.not_ready("the server is shutting down"))?;
-        let answer = match options.deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline, answer).await.map_err(|_| expired())?,
-            None => answer.await,
+        let ticket = Ticket::new(reply, patience, queued, self.permit);
+        let started = ticket.started();
+        let unloading = || pipeline.not_ready("it is being unloaded");
+        match input {
+            Input::Images(images) => {
+                let job =
+                    PrepareJob { pipeline: pipeline.clone(), images, level, ticket, accepted: self.accepted };
+                self.shared.prepare.push(job).map_err(|_| unloading())?;
+            }
+            Input::Tensors { inputs, rows } => {
+                let times = Times { queue: now - self.accepted, ..Times::default() };
+                pipeline.stats.observe(Stage::Admission, times.queue);
+                let job = Job { inputs, rows, level, ticket, ready: now, times, place: None, turn: None };
+                pipeline.queue.push(job).map_err(|_| unloading())?;
+            }
+        }
+        let mut answer = std::pin::pin!(answer);
+        let mut answered = None;
+        if let Some(reject) = patience.reject {
+            match tokio::time::timeout_at(reject.into(), &mut answer).await {
+                Ok(result) => answered = Some(result),
+                Err(_) if !started.load(Ordering::Relaxed) => return Err(timed_out()),
+                // It runs: the queue's policy has no say any more.
+                Err(_) => {}
+            }
+        }
+        let answered = match answered {
+            Some(result) => result,
+            None => within(patience.deadline.map(Into::into), async { Ok(answer.await) }).await?,
         };
-        let outputs = answer
-            .map_err(|_| Error::new(ErrorKind::Internal, "the request was dropped without an answer"))??;
-        let started = Instant::now();
-        let answer = postprocess(&model, &outputs, options.top_k);
-        model.stats.observe(Stage::Post, started.elapsed());
-        answer
+        answered.map_err(|_| Error::new(ErrorKind::Internal, "the request was dropped without an answer"))?
     }
+}
+
+/// What `work` gives, unless `deadline` comes first.
+pub(crate) async fn within<T>(
+    deadline: Option<tokio::time::Instant>,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match deadline {
+        Some(deadline) => tokio::time::timeout_at(deadline, work).await.map_err(|_| expired())?,
+        None => work.await,
+    }
+}
+
+/// Triton's prefix to what its core says of a request; its queue's timeout goes without.
+fn name_request(id: &str, error: Error) -> Error {
+    if error.kind() == ErrorKind::QueueTimeout || error.message().starts_with("[request id: ") {
+        return error;
+    }
+    let id = if id.is_empty() { "<id_unknown>" } else { id };
+    let message = format!("[request id: {id}] {}", error.message());
+    let mut named = Error::new(error.kind(), message);
+    if let Some(hint) = error.hint() {
+        named = named.with_hint(hint);
+    }
+    if let Some(after) = error.retry_after() {
+        named = named.with_retry_after(after);
+    }
+    named.with_source(error)
 }
 
 /// Counts a request as cancelled unless it came to an end.
 struct Watch<'a> {
     model: &'a Model,
+    accepted: Instant,
     finished: bool,
 }
 
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if !self.finished {
-            self.model.stats.failed(ErrorKind::Cancelled);
+            self.model.stats.failed(ErrorKind::Cancelled, self.accepted.elapsed());
         }
     }
 }
 
 /// Ranks the scores of one image.
-fn postprocess(model: &Model, outputs: &[Tensor], top_k: Option<usize>) -> Result<Answer> {
+fn rank(pipeline: &Pipeline, outputs: &[Tensor], top_k: Option<usize>) -> Result<Answer> {
+    let classifier = pipeline.classifier()?;
     let broken = |message: &str| Error::new(ErrorKind::Engine, message);
     let scores = outputs
-        .get(model.classifier.output())
+        .get(classifier.output())
         .ok_or_else(|| broken("the model answered with fewer outputs than it declares"))?;
-    let probabilities = model.classifier.probabilities(scores)?;
+    let probabilities = classifier.probabilities(scores)?;
     let row = probabilities.first().ok_or_else(|| broken("the model answered with no rows"))?;
     if row.iter().any(|p| !p.is_finite()) {
         return Err(broken("the model answered with scores that are not finite"));
     }
-    let predictions = model.classifier.rank(row, top_k);
+    let predictions = classifier.rank(row, top_k);
     if predictions.is_empty() {
         return Err(broken("the model answered with no classes"));
     }

@@ -1,76 +1,65 @@
 //! The models of one process, by name.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tintype_core::{Error, ErrorKind, ImageClassifier, Package, Result};
-use tintype_engine::{Backend, Session, SessionOptions};
+use tintype_core::{Error, ErrorKind, Package, Result, Signature};
+use tintype_engine::{Backend, Device, Session, SessionOptions};
+use tokio::task::JoinSet;
 
 use crate::admission::{Admission, ByteBudget};
-use crate::batcher::BatchPolicy;
-use crate::driver::ReadyQueue;
-use crate::instance::{Instance, Loader};
+use crate::cache::ResponseCache;
+use crate::instance::Loader;
 use crate::lanes::LaneId;
-use crate::model::{Model, classes_of, not_ready};
+use crate::loaded::Loaded;
+use crate::model::{Description, Model, Work, classes_of};
+use crate::pipeline::Pipeline;
+use crate::policy::Scheduling;
 use crate::prepare::PrepareQueue;
-use crate::stats::Stats;
+use crate::registry::{IndexEntry, Missing, Registry, SHUTTING_DOWN};
+use crate::repository::Repository;
+use crate::shared::Shared;
+use crate::stats::{Exposed, ModelStatistics, Stats, write_triton};
 use crate::threads::Threads;
-use crate::{Admitted, Answer, ModelConfig, ModelState, ModelStatus, Request, RuntimeConfig};
+use crate::warm_up;
+use crate::{Admitted, Answer, LoadOptions, ModelStatus, Request, RuntimeConfig};
 
 /// Batches that wait prepared for each instance, so that it never waits for one; beyond these, images stay encoded.
 const READY_BATCHES: usize = 2;
+
+/// How long a model that was replaced or unloaded may take for what it accepted.
+const RETIRE_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Serves loaded models.
 ///
 /// ```no_run
 /// # async fn example(backend: std::sync::Arc<dyn tintype_engine::Backend>, package: tintype_core::Package,
 /// #     image: bytes::Bytes) -> tintype_core::Result<()> {
-/// use tintype_runtime::{InferOptions, ModelConfig, Request, Runtime, RuntimeConfig};
+/// use tintype_runtime::{InferOptions, LoadOptions, Request, Runtime, RuntimeConfig};
 ///
 /// let runtime = Runtime::new(backend, RuntimeConfig::default())?;
-/// runtime.load(&package, &ModelConfig::default())?;
-/// let answer = runtime.infer(Request { model: None, image, options: InferOptions::default() }).await?;
+/// runtime.load(&package, &LoadOptions::default())?;
+/// let answer = runtime.classify(Request { model: None, image, options: InferOptions::default() }).await?;
 /// runtime.drain(std::time::Duration::from_secs(30)).await?;
 /// # Ok(()) }
 /// ```
 ///
-/// Threads: `prepare_threads` for all models, and `instances` for each. [`Runtime::drain`] ends and joins them, and so
-/// does dropping the runtime, without waiting for requests.
+/// Threads: `prepare_threads` for all models, and one for each instance of each. [`Runtime::drain`] ends and joins them,
+/// and so does dropping the runtime, without waiting for requests.
 pub struct Runtime {
-    backend: Arc<dyn Backend>,
-    config: RuntimeConfig,
-    stats: Stats,
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) config: RuntimeConfig,
+    pub(crate) stats: Stats,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) repository: Repository,
     bytes: Arc<ByteBudget>,
-    prepare: Arc<PrepareQueue>,
     /// The pool's threads; empty once drained.
     pool: Mutex<Option<Threads>>,
-    /// In the order of loading: the first is the default. Few, so a list.
-    models: Mutex<Vec<Entry>>,
-    next_lane: AtomicU64,
-    draining: AtomicBool,
-}
-
-/// A name, and what stands behind it.
-struct Entry {
-    name: String,
-    version: String,
-    model: Behind,
-}
-
-enum Behind {
-    Loading,
-    Failed,
-    Loaded(Loaded),
-}
-
-/// A model with the threads that run it.
-struct Loaded {
-    model: Arc<Model>,
-    instances: Option<Threads>,
-    /// Dropped to end the pauses of restarting instances.
-    stops: Vec<mpsc::Sender<()>>,
+    /// Models that were replaced or unloaded and finish what they accepted.
+    retiring: Mutex<JoinSet<()>>,
+    loadings: AtomicU64,
 }
 
 impl Runtime {
@@ -86,95 +75,167 @@ impl Runtime {
             let queue = prepare.clone();
             pool.spawn(&format!("prepare-{index}"), move || queue.work())?;
         }
+        let cache = (config.cache_bytes > 0).then(|| Arc::new(ResponseCache::new(config.cache_bytes)));
         Ok(Self {
             backend,
             stats: Stats::new(),
             bytes: Arc::new(ByteBudget::new(config.max_inflight_bytes)),
+            repository: Repository::new(config.repository.clone()),
             config,
-            prepare,
+            shared: Arc::new(Shared { prepare, registry: Registry::default(), cache }),
             pool: Mutex::new(Some(pool)),
-            models: Mutex::default(),
-            next_lane: AtomicU64::new(0),
-            draining: AtomicBool::new(false),
+            retiring: Mutex::default(),
+            loadings: AtomicU64::new(0),
         })
     }
 
     /// Loads a model, warms it up and makes it ready. Blocks for as long as that takes.
     ///
     /// # Errors
-    /// `InvalidConfig`; `InvalidArgument` when the name is taken; what the backend says of the model; what
-    /// [`ImageClassifier::new`] says of the package. The model then stays known by its name, as not ready.
-    pub fn load(&self, package: &Package, config: &ModelConfig) -> Result<()> {
-        config.validate()?;
-        self.claim(package)?;
-        let loaded = self.start(package, config).map_err(|e| e.context(format!("model `{}`", package.name)));
-        let mut models = lock(&self.models);
-        let Some(entry) = models.iter_mut().find(|entry| entry.name == package.name) else {
-            return Err(Error::new(
-                ErrorKind::NotReady,
-                "the runtime was drained while the model was loading",
-            ));
-        };
-        match loaded {
-            Ok(loaded) => {
-                entry.model = Behind::Loaded(loaded);
-                tracing::info!(model = %package.name, version = %package.version, "model ready");
-                Ok(())
+    /// `InvalidConfig`; `AlreadyExists` when the name is taken; what the backend says of the model; what
+    /// [`Signature::new`] says of the package. The model then stays known by its name, as not ready.
+    pub fn load(&self, package: &Package, options: &LoadOptions) -> Result<()> {
+        options.validate()?;
+        let (name, number) = (&package.name, number(&package.version));
+        {
+            let mut models = self.shared.registry.write();
+            if models.draining {
+                return Err(Error::new(ErrorKind::NotReady, SHUTTING_DOWN));
             }
+            if models.is_serving(name) {
+                let message = format!("a model named `{name}` is already loaded");
+                return Err(Error::new(ErrorKind::AlreadyExists, message));
+            }
+            models.announce(name, number, &package.version);
+        }
+        let loaded = self.start(package, options).map_err(|e| e.context(format!("model `{name}`")));
+        match loaded {
+            Ok(loaded) => self.install(loaded).map(drop),
             Err(error) => {
-                entry.model = Behind::Failed;
+                self.shared.registry.write().fail(name, number, "it could not be loaded");
                 Err(error)
             }
         }
     }
 
-    /// Classifies an image: [`Runtime::admit`] and [`Admitted::infer`] in one.
+    /// Classifies an image: [`Runtime::admit`] and [`Admitted::classify`] in one.
     ///
     /// # Errors
     /// As those two.
-    pub async fn infer(&self, request: Request) -> Result<Answer> {
+    pub async fn classify(&self, request: Request) -> Result<Answer> {
         let Request { model, image, options } = request;
-        self.admit(model.as_deref(), image.len())?.infer(image, options).await
+        self.admit(model.as_deref(), image.len())?.classify(image, options).await
     }
 
-    /// Lets a request in before its body of `bytes` bytes is read; see [`Admitted::grow`] for more.
+    /// Lets a request in before its body of `bytes` bytes is read; see [`Admitted::grow`] for more. Without a name, the
+    /// model that was loaded first answers; its highest version does.
     ///
     /// # Errors
-    /// `NotFound` when there is no such model, `NotReady` with the reason, `Overloaded` with an estimate of when to
+    /// `UnknownModel` when there is no such model, `NotReady` with the reason, `Overloaded` with an estimate of when to
     /// return, `PayloadTooLarge` when so many bytes never fit.
     pub fn admit(&self, model: Option<&str>, bytes: usize) -> Result<Admitted> {
-        let accepted = Instant::now();
-        let model = self.model(model)?;
-        if self.draining.load(Ordering::Relaxed) {
-            return Err(model.not_ready("the server is shutting down"));
-        }
-        let permit = model
-            .check_ready()
-            .and_then(|()| model.admission.admit(bytes))
-            .inspect_err(|error| model.stats.failed(error.kind()))?;
-        Ok(Admitted { model, prepare: self.prepare.clone(), permit, accepted })
+        self.shared.admit(bytes, |models| models.find(model, None).cloned().map_err(Missing::plainly))
     }
 
-    /// Every model, in the order of loading.
+    /// As [`Runtime::admit`], by name and version (the highest one that answers where `None`), with Triton's words for
+    /// what is missing.
+    ///
+    /// # Errors
+    /// `UnknownModel`; `NotFound` when there is no such version or none is ready; otherwise as [`Runtime::admit`].
+    pub fn admit_version(&self, name: &str, version: Option<u64>, bytes: usize) -> Result<Admitted> {
+        self.shared.admit(bytes, |models| {
+            models.find(Some(name), version).cloned().map_err(Missing::in_tritons_words)
+        })
+    }
+
+    /// Every model, in the order of loading, by its highest version that is ready.
     pub fn models(&self) -> Vec<ModelStatus> {
-        lock(&self.models).iter().map(|entry| self.status_of(entry)).collect()
+        self.shared.registry.read().statuses()
     }
 
     /// One model, by name, or the one that was loaded first.
     ///
     /// # Errors
-    /// `NotFound` when there is no such model; `NotReady` when there is none at all.
+    /// `UnknownModel` when there is no such model; `NotReady` when there is none at all.
     pub fn status(&self, model: Option<&str>) -> Result<ModelStatus> {
-        let models = lock(&self.models);
-        find(&models, model).map(|entry| self.status_of(entry))
+        self.shared.registry.read().status(model).map_err(Missing::plainly)
     }
 
-    /// Writes the metrics of all models in OpenMetrics text, without the closing `# EOF`.
+    /// What a model is, for those who would call it.
+    ///
+    /// # Errors
+    /// `UnknownModel`; `NotFound` when there is no such version or none is ready.
+    pub fn describe(&self, name: &str, version: Option<u64>) -> Result<Description> {
+        self.shared.registry.read().describe(name, version).map_err(Missing::in_tritons_words)
+    }
+
+    /// Whether a version of a model (any where `None`) answers now.
+    ///
+    /// # Errors
+    /// `UnknownModel`; `NotFound` when there is no such version.
+    pub fn model_ready(&self, name: &str, version: Option<u64>) -> Result<bool> {
+        let found = self.shared.registry.read().find(Some(name), version).cloned();
+        match found {
+            Ok(model) => Ok(self.ensemble_ready(&model) && model.check_ready().is_ok()),
+            Err(Missing::Ready(..)) => Ok(false),
+            Err(missing) => Err(missing.in_tritons_words()),
+        }
+    }
+
+    /// Whether requests are still let in.
+    pub fn is_live(&self) -> bool {
+        !self.shared.registry.read().draining
+    }
+
+    /// Whether every model that should answer does.
+    pub fn is_ready(&self) -> bool {
+        self.shared.registry.read().all_ready()
+    }
+
+    /// What was counted of one model, or of all; of one version, or of all that are loaded.
+    ///
+    /// # Errors
+    /// `UnknownModel`; `NotFound` when there is no such version or none is ready.
+    pub fn statistics(&self, name: Option<&str>, version: Option<u64>) -> Result<Vec<ModelStatistics>> {
+        let models = self.shared.registry.read();
+        if let Some(name) = name {
+            models.find(Some(name), version).map_err(Missing::in_tritons_words)?;
+        }
+        let wanted = |model: &&Arc<Model>| {
+            name.is_none_or(|name| model.name == name)
+                && version.is_none_or(|version| model.number == version)
+        };
+        Ok(models.loaded().filter(wanted).map(|m| m.stats.counters.read(&m.name, m.number)).collect())
+    }
+
+    /// Every model that is known, loaded or found in a repository.
+    pub fn index(&self) -> Vec<IndexEntry> {
+        let mut index = self.shared.registry.read().index();
+        for name in self.repository.names() {
+            if !index.iter().any(|entry| entry.name == name) {
+                index.push(IndexEntry { name, version: None, state: "", reason: String::new() });
+            }
+        }
+        index
+    }
+
+    /// Writes the metrics of all models in Prometheus' text format.
     ///
     /// # Errors
     /// `Internal` when a metric cannot be written.
     pub fn write_metrics(&self, out: &mut String) -> Result<()> {
-        self.stats.write(out).map_err(|e| Error::new(ErrorKind::Internal, "writing metrics").with_source(e))
+        let models = self.shared.registry.read();
+        let exposed: Vec<Exposed<'_>> = models
+            .loaded()
+            .map(|model| Exposed {
+                name: &model.name,
+                version: model.number,
+                counters: &model.stats.counters,
+                pending: u64::try_from(model.stats.in_flight.get()).unwrap_or(0),
+            })
+            .collect();
+        let written = self.stats.write(out).and_then(|()| write_triton(&exposed, out));
+        written.map_err(|e| Error::new(ErrorKind::Internal, "writing metrics").with_source(e))
     }
 
     /// Admits no more, finishes what was admitted, and joins all threads.
@@ -184,13 +245,22 @@ impl Runtime {
     /// threads inside a running model are left to end with the process.
     pub async fn drain(&self, timeout: Duration) -> Result<()> {
         let end = tokio::time::Instant::now() + timeout;
-        self.draining.store(true, Ordering::Relaxed);
-        for model in self.loaded() {
+        self.shared.registry.write().draining = true;
+        let loaded: Vec<Arc<Model>> = self.shared.registry.read().loaded().cloned().collect();
+        for model in loaded {
             if tokio::time::timeout_at(end, model.admission.emptied()).await.is_err() {
                 tracing::warn!(model = %model.name, "requests were still in flight when the drain timed out");
             }
         }
+        let mut retiring = std::mem::take(&mut *self.retiring());
         let mut result = Ok(());
+        if tokio::time::timeout_at(end, async { while retiring.join_next().await.is_some() {} })
+            .await
+            .is_err()
+        {
+            let message = "models that were unloaded were still busy when the drain timed out";
+            result = Err(Error::new(ErrorKind::DeadlineExceeded, message));
+        }
         for threads in self.close() {
             result =
                 result.and(threads.join(end.saturating_duration_since(tokio::time::Instant::now())).await);
@@ -198,110 +268,128 @@ impl Runtime {
         result
     }
 
-    /// Registers the package's name.
-    fn claim(&self, package: &Package) -> Result<()> {
-        let mut models = lock(&self.models);
-        match models.iter_mut().find(|entry| entry.name == package.name) {
-            None => {
-                let (name, version) = (package.name.clone(), package.version.clone());
-                models.push(Entry { name, version, model: Behind::Loading });
-                Ok(())
+    /// Puts a version in place of the one that serves; where there was one, it is handed back.
+    ///
+    /// # Errors
+    /// `NotReady` when the runtime was drained meanwhile.
+    pub(crate) fn install(&self, loaded: Loaded) -> Result<Option<Loaded>> {
+        let mut models = self.shared.registry.write();
+        if models.draining {
+            drop(models);
+            let mut loaded = loaded;
+            if let Some(threads) = loaded.close(&self.shared, SHUTTING_DOWN) {
+                threads.join_blocking();
             }
-            Some(entry) if matches!(entry.model, Behind::Failed) => {
-                entry.model = Behind::Loading;
-                entry.version.clone_from(&package.version);
-                Ok(())
-            }
-            Some(_) => Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!("a model named `{}` is already loaded", package.name),
-            )),
+            return Err(Error::new(
+                ErrorKind::NotReady,
+                "the runtime was drained while the model was loading",
+            ));
+        }
+        tracing::info!(model = %loaded.model.name, version = %loaded.model.version, "model ready");
+        Ok(models.install(loaded))
+    }
+
+    /// Lets models that were replaced or unloaded finish what they accepted, in the background.
+    pub(crate) fn retire(&self, loaded: impl IntoIterator<Item = Loaded>) {
+        let mut retiring = self.retiring();
+        while retiring.try_join_next().is_some() {}
+        for loaded in loaded {
+            let shared = self.shared.clone();
+            let (name, number) = (loaded.model.name.clone(), loaded.model.number);
+            retiring.spawn(async move {
+                loaded.retire(shared.clone(), RETIRE_TIMEOUT).await;
+                shared.registry.write().retired(&name, number);
+            });
         }
     }
 
-    /// Loads all sessions, then starts a thread for each.
-    fn start(&self, package: &Package, config: &ModelConfig) -> Result<Loaded> {
-        let options = SessionOptions { intra_threads: config.intra_threads, ..SessionOptions::default() };
+    /// Loads all sessions, warms and checks them, and starts a thread for each.
+    pub(crate) fn start(&self, package: &Package, options: &LoadOptions) -> Result<Loaded> {
+        let began = Instant::now();
+        let session_options =
+            SessionOptions { intra_threads: options.intra_threads, ..SessionOptions::default() };
         let mut loader = Loader {
             backend: self.backend.clone(),
             source: package.model.clone(),
-            options,
-            batches: vec![1],
+            options: session_options,
+            batches: Vec::new(),
+            samples: Vec::new(),
         };
         // The first session tells what the model is; the others are then loaded side by side.
-        let first = loader.load()?;
-        let rows = first.inputs().first().and_then(|input| input.shape.first().copied().flatten());
-        let max_batch_size = config.batch_size_for(rows)?;
-        let classifier = ImageClassifier::new(package, first.inputs(), first.outputs(), self.config.limits)?;
-        if max_batch_size > 1 {
-            loader.batches.push(max_batch_size);
-        }
-        let sessions = load_all(&loader, first, config.instances)?;
-
-        let policy = BatchPolicy { max_batch_size, max_queue_delay: config.max_queue_delay };
-        let stats = self.stats.for_model(&package.name);
-        let lane = LaneId(self.next_lane.fetch_add(1, Ordering::Relaxed));
-        let model = Arc::new(Model {
-            name: package.name.clone(),
-            version: package.version.clone(),
-            classes: classes_of(&classifier),
-            classifier,
-            lane,
-            queue: ReadyQueue::new(policy),
-            admission: Admission::new(config.max_queue_size, self.bytes.clone(), stats.in_flight.clone()),
-            stats,
-            instances_up: AtomicUsize::new(0),
-        });
-        let places = READY_BATCHES * max_batch_size * config.instances + self.config.prepare_threads;
-        self.prepare.open(lane, places);
-        let mut loaded = Loaded { model, instances: None, stops: Vec::new() };
-        loaded.run(sessions, &Arc::new(loader))?;
-        Ok(loaded)
-    }
-
-    fn model(&self, name: Option<&str>) -> Result<Arc<Model>> {
-        let models = lock(&self.models);
-        let entry = find(&models, name)?;
-        match &entry.model {
-            Behind::Loaded(loaded) => Ok(loaded.model.clone()),
-            Behind::Loading => Err(not_ready(&entry.name, LOADING)),
-            Behind::Failed => Err(not_ready(&entry.name, FAILED)),
-        }
-    }
-
-    fn status_of(&self, entry: &Entry) -> ModelStatus {
-        let state = match &entry.model {
-            Behind::Loaded(loaded) if !self.draining.load(Ordering::Relaxed) => return loaded.model.status(),
-            Behind::Loaded(_) => ModelState::NotReady { reason: "the server is shutting down".to_owned() },
-            Behind::Loading => ModelState::Loading,
-            Behind::Failed => ModelState::NotReady { reason: FAILED.to_owned() },
+        let probe = package.config.as_deref();
+        let device = match probe {
+            Some(config) => Scheduling::new(config, options)?.devices.first().copied().unwrap_or_default(),
+            None => Device::default(),
         };
-        let (name, version) = (entry.name.clone(), entry.version.clone());
-        ModelStatus { name, version, state, classes: Arc::default(), stats: None }
+        let mut first = loader.load(device)?;
+        let defaults = options.triton();
+        let signature =
+            Signature::new(package, first.inputs(), first.outputs(), self.config.limits, &defaults)?;
+        let scheduling = Scheduling::new(signature.config(), options)?;
+        let max_batch_size = scheduling.batch.max_batch_size;
+        loader.batches.push(1);
+        loader.batches.extend((max_batch_size > 1).then_some(max_batch_size));
+        loader.samples = warm_up::samples(&signature, package)?;
+        loader.warm_up(&mut *first)?;
+        let sessions = load_all(&loader, first, &scheduling.devices)?;
+
+        let (name, version) = (package.name.clone(), number(&package.version));
+        let stats = Arc::new(self.stats.for_model(&name, version));
+        let loading = self.loadings.fetch_add(1, Ordering::Relaxed);
+        let lane = LaneId(loading);
+        let places = READY_BATCHES * max_batch_size * scheduling.devices.len() + self.config.prepare_threads;
+        self.shared.prepare.open(lane, places);
+        let config = signature.config().clone();
+        let classes = classes_of(signature.classifier());
+        let pipeline = Arc::new(Pipeline::new(&name, signature, lane, scheduling, stats.clone()));
+        let model = Model {
+            name,
+            version: package.version.clone(),
+            number: version,
+            loading,
+            config,
+            classes,
+            admission: self.door(options, &stats),
+            stats,
+            work: Work::Pipeline(pipeline),
+        };
+        model.stats.counters.loaded(began.elapsed());
+        Loaded::start(Arc::new(model), sessions, &Arc::new(loader))
     }
 
-    fn loaded(&self) -> Vec<Arc<Model>> {
-        let models = lock(&self.models);
-        let loaded = models.iter().filter_map(|entry| match &entry.model {
-            Behind::Loaded(loaded) => Some(loaded.model.clone()),
-            _ => None,
-        });
-        loaded.collect()
+    /// A new model's door.
+    pub(crate) fn door(&self, options: &LoadOptions, stats: &crate::stats::ModelStats) -> Admission {
+        Admission::new(options.max_queue_size, self.bytes.clone(), stats.in_flight.clone())
+    }
+
+    /// A number for a loading.
+    pub(crate) fn next_loading(&self) -> u64 {
+        self.loadings.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Whether every step of an ensemble answers; true for other models.
+    fn ensemble_ready(&self, model: &Model) -> bool {
+        let Work::Ensemble(ensemble) = &model.work else { return true };
+        let models = self.shared.registry.read();
+        ensemble.steps().iter().all(|step| models.find(Some(&step.model), step.version).is_ok())
     }
 
     /// Tells all threads to end, and answers what still waited; the threads are to be joined.
     fn close(&self) -> Vec<Threads> {
-        for job in self.prepare.close() {
-            let error = job.model.not_ready("the server is shutting down");
+        let mut threads: Vec<Threads> = Vec::new();
+        for loaded in self.shared.registry.write().loaded_mut() {
+            threads.extend(loaded.close(&self.shared, SHUTTING_DOWN));
+        }
+        for job in self.shared.prepare.close() {
+            let error = job.pipeline.not_ready(SHUTTING_DOWN);
             job.ticket.answer(Err(error));
         }
-        let mut threads: Vec<Threads> = lock(&self.pool).take().into_iter().collect();
-        for entry in lock(&self.models).iter_mut() {
-            if let Behind::Loaded(loaded) = &mut entry.model {
-                threads.extend(loaded.close());
-            }
-        }
+        threads.extend(self.pool.lock().unwrap_or_else(PoisonError::into_inner).take());
         threads
+    }
+
+    fn retiring(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+        self.retiring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -317,60 +405,29 @@ impl fmt::Debug for Runtime {
     }
 }
 
-const LOADING: &str = "it is being loaded";
-const FAILED: &str = "it could not be loaded";
-
-impl Loaded {
-    fn run(&mut self, sessions: Vec<Box<dyn Session>>, loader: &Arc<Loader>) -> Result<()> {
-        let mut threads = Threads::new();
-        for (index, session) in sessions.into_iter().enumerate() {
-            let (sender, stop) = mpsc::channel();
-            self.stops.push(sender);
-            // Ready from here on: the thread may take a moment to be scheduled.
-            self.model.instance_up();
-            let instance = Instance { index, model: self.model.clone(), loader: loader.clone(), stop };
-            let started = threads.spawn(&format!("infer-{index}"), move || instance.work(session));
-            if started.is_err() {
-                self.model.queue.close();
-                threads.join_blocking();
-                return started;
-            }
-        }
-        self.instances = Some(threads);
-        Ok(())
-    }
-
-    fn close(&mut self) -> Option<Threads> {
-        self.stops.clear();
-        for job in self.model.queue.close() {
-            job.ticket.answer(Err(self.model.not_ready("the server is shutting down")));
-        }
-        self.instances.take()
-    }
-}
-
-/// `first` and as many more as make `count`.
-fn load_all(loader: &Loader, first: Box<dyn Session>, count: usize) -> Result<Vec<Box<dyn Session>>> {
+/// `first` and one more for each further device.
+fn load_all(
+    loader: &Loader,
+    first: Box<dyn Session>,
+    devices: &[Device],
+) -> Result<Vec<(Device, Box<dyn Session>)>> {
     std::thread::scope(|scope| {
-        let others: Vec<_> = (1..count).map(|_| scope.spawn(|| loader.load())).collect();
-        let others = others.into_iter().map(|thread| {
-            thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "loading panicked")))
+        let others: Vec<_> = devices
+            .iter()
+            .skip(1)
+            .map(|&device| (device, scope.spawn(move || loader.load(device))))
+            .collect();
+        let others = others.into_iter().map(|(device, thread)| {
+            let loaded = thread.join();
+            let loaded = loaded.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "loading panicked")));
+            loaded.map(|session| (device, session))
         });
-        std::iter::once(Ok(first)).chain(others).collect()
+        let first_device = devices.first().copied().unwrap_or_default();
+        std::iter::once(Ok((first_device, first))).chain(others).collect()
     })
 }
 
-fn find<'a>(models: &'a [Entry], name: Option<&str>) -> Result<&'a Entry> {
-    match name {
-        None => models.first().ok_or_else(|| Error::new(ErrorKind::NotReady, "no model is loaded")),
-        Some(name) => models
-            .iter()
-            .find(|entry| entry.name == name)
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no model is named `{name}`"))),
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing under these locks panics half-way through a change.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+/// KServe counts versions; a `.mar` may say anything, which then counts as the first.
+fn number(version: &str) -> u64 {
+    version.parse().ok().filter(|&number| number > 0).unwrap_or(1)
 }

@@ -2,14 +2,21 @@
 //!
 //! A model's handles are looked up once, when it is loaded; a request only touches them.
 
+mod tally;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::{Registry, Unit};
 use tintype_core::ErrorKind;
+
+pub use tally::{BatchTally, ModelStatistics, Tally};
+pub(crate) use tally::{Counters, Exposed, write as write_triton};
 
 /// A part of a request's way. The first five add up to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,6 +86,8 @@ pub(crate) struct Stats {
     batch_rows: Family<ByModel, Histogram, fn() -> Histogram>,
     instances: Family<ByModel, Gauge>,
     restarts: Family<ByModel, Counter>,
+    /// By name and version; they outlive a reload, as counters must.
+    counters: Mutex<BTreeMap<(String, u64), Arc<Counters>>>,
 }
 
 impl Stats {
@@ -91,6 +100,7 @@ impl Stats {
             batch_rows: Family::new_with_constructor(batch_sizes),
             instances: Family::default(),
             restarts: Family::default(),
+            counters: Mutex::default(),
             registry: Registry::default(),
         };
         registry.register(
@@ -115,8 +125,10 @@ impl Stats {
         Self { registry, ..stats }
     }
 
-    /// One model's handles.
-    pub(crate) fn for_model(&self, name: &str) -> ModelStats {
+    /// One model version's handles.
+    pub(crate) fn for_model(&self, name: &str, version: u64) -> ModelStats {
+        let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
+        let counters = counters.entry((name.to_owned(), version)).or_default().clone();
         let model = ByModel { model: name.to_owned() };
         let stage = |stage| self.stages.get_or_create_owned(&ByStage { model: name.to_owned(), stage });
         let ok = ByOutcome { model: name.to_owned(), outcome: "ok" };
@@ -128,6 +140,7 @@ impl Stats {
             instances: self.instances.get_or_create_owned(&model),
             restarts: self.restarts.get_or_create_owned(&model),
             outcomes: self.requests.clone(),
+            counters,
             model: name.to_owned(),
         }
     }
@@ -190,6 +203,8 @@ pub(crate) struct ModelStats {
     batch_rows: Recorder,
     ok: Counter,
     outcomes: Family<ByOutcome, Counter>,
+    /// The same in Triton's groups.
+    pub(crate) counters: Arc<Counters>,
     model: String,
     pub(crate) in_flight: Gauge,
     pub(crate) instances: Gauge,
@@ -204,14 +219,17 @@ impl ModelStats {
 
     pub(crate) fn batch(&self, rows: usize) {
         self.batch_rows.record(rows as f64, rows as u64);
+        self.counters.executed();
     }
 
     pub(crate) fn succeeded(&self) {
         self.ok.inc();
     }
 
-    pub(crate) fn failed(&self, kind: ErrorKind) {
+    /// A request failed, `total` after it came.
+    pub(crate) fn failed(&self, kind: ErrorKind, total: Duration) {
         self.outcome(kind).inc();
+        self.counters.failed(kind, total);
     }
 
     /// The numbers so far, with `queued` jobs waiting.

@@ -183,7 +183,12 @@ impl Stepper {
         let threads = config.threads();
         let session = trainer.backend.load(
             &ModelSource::Bytes(graph.model.to_bytes().into()),
-            &SessionOptions { intra_threads: threads, spinning: true, custom_operators: true },
+            &SessionOptions {
+                intra_threads: threads,
+                spinning: true,
+                custom_operators: true,
+                ..SessionOptions::default()
+            },
         )?;
         let weights = Weights::of(trainer.model, &graph)?;
         let optimizer = Optimizer::new(&config.optim, &weights.sizes());

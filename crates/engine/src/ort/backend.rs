@@ -9,13 +9,13 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use tintype_core::{Error, ErrorKind, ModelSource, Result};
 
 use super::session::OrtSession;
-use super::{Places, VERSION, error, operators};
+use super::{Places, VERSION, error, operators, providers};
 use crate::{Backend, Session, SessionOptions};
 
 /// The one environment ONNX Runtime allows in a process; made by the first [`OrtBackend::new`] and never released.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
-/// ONNX Runtime on the CPU.
+/// ONNX Runtime, on the CPU and where its library has more, on other devices.
 #[derive(Debug, Clone)]
 pub struct OrtBackend {
     environment: Environment,
@@ -37,8 +37,10 @@ impl OrtBackend {
     }
 
     fn builder(&self, options: &SessionOptions) -> ort::Result<SessionBuilder> {
+        let level =
+            if options.optimize { GraphOptimizationLevel::All } else { GraphOptimizationLevel::Disable };
         let builder = ort::session::Session::builder(&self.environment)?
-            .with_optimization_level(GraphOptimizationLevel::All)?
+            .with_optimization_level(level)?
             .with_parallel_execution(false)?
             .with_inter_threads(1)?
             .with_intra_threads(options.intra_threads)?
@@ -67,7 +69,8 @@ impl Backend for OrtBackend {
                 "`intra_threads` must be at least 1, found 0",
             ));
         }
-        let mut builder = self.builder(options).map_err(error::engine)?;
+        let builder = self.builder(options).map_err(error::engine)?;
+        let mut builder = providers::add(builder, options)?;
         let session = match model {
             ModelSource::Path(path) => {
                 require_file(path)?;

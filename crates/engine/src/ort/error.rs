@@ -24,6 +24,11 @@ pub(super) fn load(error: ort::Error, path: Option<&Path>) -> Error {
     translate(kind, &error, path)
 }
 
+/// What a failure says, for a sentence around it.
+pub(super) fn engine_message<R>(error: &ort::Error<R>) -> String {
+    clean(error.message(), None)
+}
+
 fn translate<R>(kind: ErrorKind, error: &ort::Error<R>, path: Option<&Path>) -> Error {
     let message = clean(error.message(), path);
     Error::new(kind, format!("ONNX Runtime: {message}")).with_source(error.message().to_owned())

@@ -11,6 +11,7 @@ mod backend;
 mod error;
 mod locate;
 pub mod operators;
+mod providers;
 mod session;
 mod value;
 

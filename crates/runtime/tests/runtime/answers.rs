@@ -9,7 +9,7 @@ use crate::support::*;
 #[tokio::test]
 async fn the_best_classes_come_first() {
     let runtime = runtime(&model([]), &config());
-    let answer = runtime.infer(request(1)).await.unwrap();
+    let answer = runtime.classify(request(1)).await.unwrap();
     assert_eq!(answer.predictions.len(), 2, "the spec's `top_k`");
     assert!(answer.predictions[0].confidence >= answer.predictions[1].confidence);
     let sum: f32 = answer.predictions.iter().map(|p| p.confidence).sum();
@@ -17,7 +17,7 @@ async fn the_best_classes_come_first() {
     assert!(answer.predictions.iter().all(|p| LABELS[p.index] == p.label));
 
     let all = InferOptions { top_k: Some(99), ..InferOptions::default() };
-    let answer = runtime.infer(Request { options: all, ..request(1) }).await.unwrap();
+    let answer = runtime.classify(Request { options: all, ..request(1) }).await.unwrap();
     assert_eq!(answer.predictions.len(), LABELS.len());
 }
 
@@ -29,7 +29,7 @@ async fn in_a_batch_everyone_gets_its_own_row() {
     let mut alone = Vec::new();
     gate.open();
     for seed in 0..5 {
-        alone.push(runtime.infer(request(seed)).await.unwrap());
+        alone.push(runtime.classify(request(seed)).await.unwrap());
     }
     assert!(alone.windows(2).all(|pair| pair[0] != pair[1]), "the images must differ");
 
@@ -55,14 +55,14 @@ async fn a_bad_image_fails_before_the_model() {
     let model = model([]);
     let runtime = runtime(&model, &config());
     for (bytes, kind) in [(&b""[..], ErrorKind::NotAnImage), (b"hello", ErrorKind::NotAnImage)] {
-        let error = runtime.infer(Request { image: bytes.into(), ..request(0) }).await.unwrap_err();
+        let error = runtime.classify(Request { image: bytes.into(), ..request(0) }).await.unwrap_err();
         assert_eq!(error.kind(), kind);
     }
     let half = image(1).slice(..60);
-    let error = runtime.infer(Request { image: half, ..request(0) }).await.unwrap_err();
+    let error = runtime.classify(Request { image: half, ..request(0) }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::CorruptImage);
     assert!(model.calls().is_empty());
-    runtime.infer(request(1)).await.unwrap();
+    runtime.classify(request(1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -72,15 +72,15 @@ async fn nonsense_from_the_model_is_an_error_of_the_engine() {
     let model = model([Step::Return(vec![not_finite]), Step::Return(vec![]), Step::Return(vec![wrong_rows])]);
     let runtime = runtime(&model, &config());
     for _ in 0..3 {
-        assert_eq!(runtime.infer(request(0)).await.unwrap_err().kind(), ErrorKind::Engine);
+        assert_eq!(runtime.classify(request(0)).await.unwrap_err().kind(), ErrorKind::Engine);
     }
 }
 
 #[tokio::test]
 async fn every_stage_is_timed_and_every_outcome_counted() {
     let runtime = runtime(&model([]), &config());
-    runtime.infer(request(0)).await.unwrap();
-    runtime.infer(Request { image: "nothing".into(), ..request(0) }).await.unwrap_err();
+    runtime.classify(request(0)).await.unwrap();
+    runtime.classify(Request { image: "nothing".into(), ..request(0) }).await.unwrap_err();
     let stats = stats(&runtime);
     assert_eq!((stats.ok, stats.batches, stats.rows), (1, 1, 1));
     for times in stats.stages {

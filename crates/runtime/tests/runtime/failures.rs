@@ -14,16 +14,12 @@ async fn a_failed_run_fails_its_batch_and_the_instance_restarts() {
     for step in [Step::Fail(ErrorKind::Engine, "broken".into()), Step::Panic("boom".into())] {
         let model = model([step]);
         let runtime = runtime(&model, &config());
-        assert_eq!(runtime.infer(request(0)).await.unwrap_err().kind(), ErrorKind::Engine);
+        assert_eq!(runtime.classify(request(0)).await.unwrap_err().kind(), ErrorKind::Engine);
         until("the instance is back", || stats(&runtime).restarts == 1).await;
         until("it is ready", || status(&runtime).state == ModelState::Ready).await;
-        runtime.infer(request(0)).await.unwrap();
+        runtime.classify(request(0)).await.unwrap();
         assert_eq!(model.sessions(), 2);
-        assert_eq!(
-            model.warm_ups(),
-            [1, 1, 8],
-            "the first load learns the batch size, the second warms up both"
-        );
+        assert_eq!(model.warm_ups(), [1, 8, 1, 8], "each load warms up the smallest and the largest batch");
     }
 }
 
@@ -43,17 +39,17 @@ async fn while_no_instance_runs_the_model_is_not_ready_and_says_why() {
     });
     let runtime = empty(backend);
     runtime.load(&package("m"), &config()).unwrap();
-    runtime.infer(request(0)).await.unwrap_err();
+    runtime.classify(request(0)).await.unwrap_err();
 
     until("it is loaded a third time", || loads.load(Ordering::SeqCst) == 3).await;
-    let error = runtime.infer(request(0)).await.unwrap_err();
+    let error = runtime.classify(request(0)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady);
     assert_eq!(error.message(), "model `m` is not ready: its instances are restarting after a failure");
     assert!(error.retry_after().is_some());
     assert!(matches!(status(&runtime).state, ModelState::NotReady { .. }));
     go_on.send(()).unwrap();
     until("it is ready", || status(&runtime).state == ModelState::Ready).await;
-    runtime.infer(request(0)).await.unwrap();
+    runtime.classify(request(0)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

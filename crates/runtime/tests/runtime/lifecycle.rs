@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tintype_core::{Error, ErrorKind};
 use tintype_engine::mock::{Gate, MockBackend, Step};
-use tintype_runtime::{ModelConfig, ModelState, Request};
+use tintype_runtime::{LoadOptions, ModelState, Request};
 
 use crate::support::*;
 
@@ -14,25 +14,30 @@ const LONG: Duration = Duration::from_secs(20);
 async fn models_are_asked_by_name_and_the_first_is_the_default() {
     let model = model([]);
     let runtime = empty(MockBackend::new(model.clone()));
-    assert_eq!(runtime.infer(request(0)).await.unwrap_err().kind(), ErrorKind::NotReady);
+    assert_eq!(runtime.classify(request(0)).await.unwrap_err().kind(), ErrorKind::NotReady);
     runtime.load(&package("a"), &config()).unwrap();
     runtime.load(&package("b"), &config()).unwrap();
     assert_eq!(runtime.admit(None, 0).unwrap().model(), "a");
     assert_eq!(runtime.admit(Some("b"), 0).unwrap().model(), "b");
-    let error = runtime.infer(Request { model: Some("c".into()), ..request(0) }).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotFound);
-    runtime.infer(Request { model: Some("b".into()), ..request(0) }).await.unwrap();
+    let error = runtime.classify(Request { model: Some("c".into()), ..request(0) }).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownModel);
+    runtime.classify(Request { model: Some("b".into()), ..request(0) }).await.unwrap();
     let names: Vec<_> = runtime.models().into_iter().map(|model| model.name).collect();
     assert_eq!(names, ["a", "b"]);
-    assert_eq!(runtime.load(&package("a"), &config()).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    assert_eq!(runtime.load(&package("a"), &config()).unwrap_err().kind(), ErrorKind::AlreadyExists);
 }
 
 #[tokio::test]
 async fn every_instance_has_a_session_that_is_warm() {
     let model = model([]);
-    let runtime = runtime(&model, &ModelConfig { instances: 3, max_batch_size: Some(4), ..config() });
+    let runtime = runtime(&model, &LoadOptions { instances: 3, max_batch_size: Some(4), ..config() });
     assert_eq!(model.sessions(), 3);
-    assert_eq!(model.warm_ups().len(), 5, "the first tells the batch size: {:?}", model.warm_ups());
+    assert_eq!(
+        model.warm_ups().len(),
+        6,
+        "each with the smallest and the largest batch: {:?}",
+        model.warm_ups()
+    );
     assert_eq!(status(&runtime).classes.as_ref(), LABELS);
 }
 
@@ -53,15 +58,15 @@ async fn a_model_that_does_not_load_is_known_as_not_ready_and_may_be_loaded_agai
         ModelState::NotReady { reason: "it could not be loaded".into() },
         "no path for clients"
     );
-    assert_eq!(runtime.infer(request(0)).await.unwrap_err().kind(), ErrorKind::NotReady);
+    assert_eq!(runtime.classify(request(0)).await.unwrap_err().kind(), ErrorKind::NotReady);
     runtime.load(&package("m"), &config()).unwrap();
-    runtime.infer(request(0)).await.unwrap();
+    runtime.classify(request(0)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_config_that_cannot_be_is_refused() {
     let runtime = empty(MockBackend::new(model([])));
-    let zero = ModelConfig { instances: 0, ..config() };
+    let zero = LoadOptions { instances: 0, ..config() };
     assert_eq!(runtime.load(&package("m"), &zero).unwrap_err().kind(), ErrorKind::InvalidConfig);
     assert!(runtime.models().is_empty());
 }
@@ -79,7 +84,7 @@ async fn draining_finishes_what_was_accepted_and_refuses_the_rest() {
         async move { runtime.drain(LONG).await }
     });
     until("it drains", || status(&runtime).state != ModelState::Ready).await;
-    let error = runtime.infer(request(9)).await.unwrap_err();
+    let error = runtime.classify(request(9)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotReady);
     assert_eq!(error.message(), "model `m` is not ready: the server is shutting down");
     gate.open();
@@ -117,7 +122,7 @@ async fn an_instance_that_is_restarting_does_not_hold_up_a_drain() {
         }
     }));
     runtime.load(&package("m"), &config()).unwrap();
-    runtime.infer(request(0)).await.unwrap_err();
+    runtime.classify(request(0)).await.unwrap_err();
     until("it is down", || status(&runtime).state != ModelState::Ready).await;
     runtime.drain(LONG).await.unwrap();
 }

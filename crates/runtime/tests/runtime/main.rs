@@ -3,5 +3,7 @@
 mod answers;
 mod failures;
 mod lifecycle;
+mod policies;
 mod queueing;
 mod support;
+mod tensors;

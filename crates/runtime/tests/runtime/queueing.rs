@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tintype_core::{ErrorKind, Package, PreprocessSpec};
 use tintype_engine::mock::{Gate, MockBackend, Step};
-use tintype_runtime::{InferOptions, ModelConfig, Request};
+use tintype_runtime::{InferOptions, LoadOptions, Request};
 use tokio::time::Instant;
 
 use crate::support::*;
@@ -17,7 +17,7 @@ fn with_deadline(seed: u64, deadline: Instant) -> Request {
 async fn a_batch_has_at_most_its_size() {
     let gate = Gate::new();
     let model = model([Step::Hold(gate.clone())]);
-    let runtime = runtime(&model, &ModelConfig { max_batch_size: Some(2), ..config() });
+    let runtime = runtime(&model, &LoadOptions { max_batch_size: Some(2), ..config() });
     let first = send(&runtime, request(0));
     gate.wait_for(1);
     let others: Vec<_> = (1..4).map(|seed| send(&runtime, request(seed))).collect();
@@ -59,10 +59,10 @@ async fn images_of_different_shapes_do_not_share_a_batch() {
 async fn a_full_queue_refuses_at_once() {
     let gate = Gate::new();
     let model = model([Step::Hold(gate.clone())]);
-    let runtime = runtime(&model, &ModelConfig { max_queue_size: 2, ..config() });
+    let runtime = runtime(&model, &LoadOptions { max_queue_size: 2, ..config() });
     let accepted = [send(&runtime, request(0)), send(&runtime, request(1))];
     until("both are in", || stats(&runtime).in_flight == 2).await;
-    let error = runtime.infer(request(2)).await.unwrap_err();
+    let error = runtime.classify(request(2)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
     assert!(error.retry_after().is_some());
     assert_eq!(stats(&runtime).overloaded, 1);
@@ -71,7 +71,7 @@ async fn a_full_queue_refuses_at_once() {
         answer.await.unwrap().unwrap();
     }
     until("the places are given back", || stats(&runtime).in_flight == 0).await;
-    runtime.infer(request(2)).await.unwrap();
+    runtime.classify(request(2)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +99,7 @@ async fn nothing_is_computed_for_a_caller_that_went_away() {
 async fn a_passed_deadline_is_refused_at_the_door() {
     let model = model([]);
     let runtime = runtime(&model, &config());
-    let error = runtime.infer(with_deadline(0, Instant::now())).await.unwrap_err();
+    let error = runtime.classify(with_deadline(0, Instant::now())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(model.calls().is_empty());
     assert_eq!(stats(&runtime).expired, 1);
@@ -113,12 +113,12 @@ async fn a_deadline_that_passes_in_the_queue_is_answered_then_and_never_computed
     let first = send(&runtime, request(0));
     gate.wait_for(1);
     let soon = Instant::now() + Duration::from_millis(20);
-    let error = runtime.infer(with_deadline(1, soon)).await.unwrap_err();
+    let error = runtime.classify(with_deadline(1, soon)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(Instant::now() >= soon);
     gate.open();
     first.await.unwrap().unwrap();
-    runtime.infer(request(2)).await.unwrap();
+    runtime.classify(request(2)).await.unwrap();
     assert_eq!(model.batches(), [1, 1]);
     assert_eq!(stats(&runtime).expired, 1);
 }
@@ -127,7 +127,7 @@ async fn a_deadline_that_passes_in_the_queue_is_answered_then_and_never_computed
 async fn few_images_wait_prepared() {
     let gate = Gate::new();
     let model = model([Step::Hold(gate.clone())]);
-    let runtime = runtime(&model, &ModelConfig { max_batch_size: Some(1), ..config() });
+    let runtime = runtime(&model, &LoadOptions { max_batch_size: Some(1), ..config() });
     let requests: Vec<_> = (0..20).map(|seed| send(&runtime, request(seed))).collect();
     gate.wait_for(1);
     until("all are in", || stats(&runtime).in_flight == 20).await;

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tintype_core::{
-    Activation, DType, ModelSource, ModelSpec, Package, PostprocessSpec, PreprocessSpec, Resize, Result,
-    Tensor, TensorSpec,
+    Activation, DType, ModelSource, ModelSpec, NamedTensor, Package, PostprocessSpec, PreprocessSpec, Resize,
+    Result, Tensor, TensorSpec,
 };
 use tintype_engine::mock::{MockBackend, MockModel, Step};
 use tintype_runtime::{
-    Answer, InferOptions, ModelConfig, ModelStatus, Request, Runtime, RuntimeConfig, Snapshot,
+    Answer, InferOptions, InferRequest, LoadOptions, ModelStatus, Request, Runtime, RuntimeConfig, Snapshot,
 };
 use tokio::task::JoinHandle;
 
@@ -55,12 +55,12 @@ pub fn package(name: &str) -> Package {
 }
 
 /// One instance, so that what it does can be told.
-pub fn config() -> ModelConfig {
-    ModelConfig { instances: 1, ..ModelConfig::default() }
+pub fn config() -> LoadOptions {
+    LoadOptions { instances: 1, max_batch_size: Some(8), ..LoadOptions::default() }
 }
 
 /// A runtime that serves `model` as `m`.
-pub fn runtime(model: &MockModel, config: &ModelConfig) -> Arc<Runtime> {
+pub fn runtime(model: &MockModel, config: &LoadOptions) -> Arc<Runtime> {
     let runtime = empty(MockBackend::new(model.clone()));
     runtime.load(&package("m"), config).expect("the mock loads");
     runtime
@@ -68,8 +68,7 @@ pub fn runtime(model: &MockModel, config: &ModelConfig) -> Arc<Runtime> {
 
 /// A runtime without models.
 pub fn empty(backend: MockBackend) -> Arc<Runtime> {
-    let config = RuntimeConfig { prepare_threads: 1, ..RuntimeConfig::default() };
-    Arc::new(Runtime::new(Arc::new(backend), config).expect("the config is valid"))
+    with(RuntimeConfig { prepare_threads: 1, ..RuntimeConfig::default() }, backend)
 }
 
 /// A picture of its own for each seed.
@@ -84,7 +83,7 @@ pub fn request(seed: u64) -> Request {
 /// Sends a request from a task of its own.
 pub fn send(runtime: &Arc<Runtime>, request: Request) -> JoinHandle<Result<Answer>> {
     let runtime = runtime.clone();
-    tokio::spawn(async move { runtime.infer(request).await })
+    tokio::spawn(async move { runtime.classify(request).await })
 }
 
 pub fn status(runtime: &Runtime) -> ModelStatus {
@@ -108,4 +107,48 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 /// Waits until `count` prepared requests wait for an instance.
 pub async fn queued(runtime: &Runtime, count: u64) {
     until("requests are queued", || stats(runtime).queued == count).await;
+}
+
+/// `f32[?,2]` → the same, from `x` to `y`.
+pub fn echo_model() -> MockModel {
+    let spec = TensorSpec { name: "x".into(), dtype: DType::F32, shape: vec![None, Some(2)] };
+    MockModel::echo(vec![spec]).output_names(["y"])
+}
+
+/// A package of a model that takes tensors.
+pub fn plain(name: &str) -> Package {
+    Package { spec: ModelSpec::default(), labels: Vec::new(), ..package(name) }
+}
+
+/// [`echo_model`] under a `config.pbtxt`, as `m`.
+pub fn echo(pbtxt: &str, options: &LoadOptions) -> Arc<Runtime> {
+    configured(&echo_model(), pbtxt, options)
+}
+
+/// `model`, which takes tensors, under a `config.pbtxt`, as `m`.
+pub fn configured(model: &MockModel, pbtxt: &str, options: &LoadOptions) -> Arc<Runtime> {
+    let runtime = empty(MockBackend::new(model.clone()));
+    let config = tintype_core::triton::parse(pbtxt).expect("the configuration is one");
+    let package = Package { config: Some(Arc::new(config)), ..plain("m") };
+    runtime.load(&package, options).expect("the mock loads");
+    runtime
+}
+
+/// A runtime without models, of a configuration.
+pub fn with(config: RuntimeConfig, backend: MockBackend) -> Arc<Runtime> {
+    Arc::new(Runtime::new(Arc::new(backend), config).expect("the config is valid"))
+}
+
+pub fn config_of_one() -> LoadOptions {
+    LoadOptions { instances: 1, ..LoadOptions::default() }
+}
+
+/// `[1, 2]`
+pub fn row(values: &[f32]) -> Tensor {
+    Tensor::new([values.len() / 2, 2], values.to_vec()).expect("pairs")
+}
+
+pub fn tensors(values: &[f32]) -> InferRequest {
+    let input = NamedTensor { name: "x".into(), tensor: row(values) };
+    InferRequest { inputs: vec![input], ..InferRequest::default() }
 }

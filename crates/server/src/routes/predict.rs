@@ -57,7 +57,7 @@ pub(crate) async fn predict(
     };
     let body = body::read(body, length, &mut admitted, &app.config, deadline).await?;
     let image = encoding.image(body)?;
-    let answer = admitted.infer(image, options).await?;
+    let answer = admitted.classify(image, options).await?;
     Ok(Json(PredictResponse::new(answer.predictions)?))
 }
 

@@ -33,7 +33,7 @@ async fn another_model_is_asked_by_name() {
     let server = Setup { names: vec!["a", "b"], ..Setup::default() }.start().await;
     assert_eq!(server.get("/health?model=b").await.json()["status"], "healthy");
     assert_eq!(server.get("/classes?model=b").await.json()["num_classes"], 3);
-    server.get("/health?model=c").await.is_error(404, "not_found");
-    server.get("/classes?model=c").await.is_error(404, "not_found");
+    server.get("/health?model=c").await.is_error(404, "unknown_model");
+    server.get("/classes?model=c").await.is_error(404, "unknown_model");
     server.get("/health?modle=b").await.is_error(422, "invalid_request");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tintype_engine::mock::{Gate, Step};
-use tintype_runtime::{ModelConfig, RuntimeConfig};
+use tintype_runtime::{LoadOptions, RuntimeConfig};
 use tintype_server::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -61,7 +61,7 @@ async fn a_full_queue_refuses_and_says_when_to_return() {
     let gate = Gate::new();
     let server = Setup {
         model: model([Step::Hold(gate.clone())]),
-        config: ModelConfig { instances: 1, max_queue_size: 1, ..ModelConfig::default() },
+        config: LoadOptions { instances: 1, max_queue_size: 1, ..LoadOptions::default() },
         ..Setup::default()
     }
     .start()

@@ -75,7 +75,7 @@ async fn the_query_chooses_how_many_and_which_model() {
     let stats = |name: &str| server.runtime.status(Some(name)).unwrap().stats.unwrap().ok;
     assert_eq!((stats("a"), stats("b")), (2, 1));
 
-    server.post("/predict?model=c", "image/png", &image).await.is_error(404, "not_found");
+    server.post("/predict?model=c", "image/png", &image).await.is_error(404, "unknown_model");
     server.post("/predict?top_k=0", "image/png", &image).await.is_error(422, "invalid_request");
     server.post("/predict?top_k=many", "image/png", &image).await.is_error(422, "invalid_request");
     let message = server.post("/predict?topk=1", "image/png", &image).await.is_error(422, "invalid_request");

@@ -10,7 +10,7 @@ use tintype_core::{
     Tensor, TensorSpec,
 };
 use tintype_engine::mock::{MockBackend, MockModel, Step};
-use tintype_runtime::{ModelConfig, Runtime, RuntimeConfig, Snapshot};
+use tintype_runtime::{LoadOptions, Runtime, RuntimeConfig, Snapshot};
 use tintype_server::{Server, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -57,7 +57,7 @@ pub fn package(name: &str) -> Package {
 pub struct Setup {
     pub model: MockModel,
     pub names: Vec<&'static str>,
-    pub config: ModelConfig,
+    pub config: LoadOptions,
     pub runtime: RuntimeConfig,
     pub server: ServerConfig,
 }
@@ -67,7 +67,7 @@ impl Default for Setup {
         Self {
             model: model([]),
             names: vec!["m"],
-            config: ModelConfig { instances: 1, ..ModelConfig::default() },
+            config: LoadOptions { instances: 1, ..LoadOptions::default() },
             runtime: RuntimeConfig { prepare_threads: 1, ..RuntimeConfig::default() },
             server: ServerConfig {
                 address: SocketAddr::from(([127, 0, 0, 1], 0)),

@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use tintype_core::{Error, ErrorKind, Package, Prediction, Result, image::Limits};
 use tintype_engine::ort::OrtBackend;
-use tintype_runtime::{InferOptions, ModelConfig, Request, Runtime, RuntimeConfig};
+use tintype_runtime::{InferOptions, LoadOptions, Request, Runtime, RuntimeConfig};
 
 use super::annotate;
 use super::model::{self, ModelOptions};
@@ -81,7 +81,7 @@ pub fn classify(
     // Batches gain nothing where every instance always has the next image waiting; fewer instances than cores, never
     // more than images.
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let config = ModelConfig { instances: cores.min(images.len()).max(1), ..ModelConfig::default() };
+    let config = LoadOptions { instances: cores.min(images.len()).max(1), ..LoadOptions::default() };
     let runtime = Runtime::new(Arc::new(OrtBackend::new()?), RuntimeConfig::default())?;
     runtime.load(package, &config)?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
@@ -91,7 +91,7 @@ pub fn classify(
         let answers = futures_util::stream::iter(images).map(|path| async move {
             let options = InferOptions { top_k, ..InferOptions::default() };
             let answer = match read(path) {
-                Ok(image) => runtime.infer(Request { model: None, image: image.into(), options }).await,
+                Ok(image) => runtime.classify(Request { model: None, image: image.into(), options }).await,
                 Err(error) => Err(error),
             };
             (path, answer.map(|answer| answer.predictions))

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tintype_core::{Error, ErrorKind, Package, Result};
 use tintype_engine::ort::OrtBackend;
-use tintype_runtime::{ModelConfig, Runtime, RuntimeConfig};
+use tintype_runtime::{LoadOptions, Runtime, RuntimeConfig};
 use tintype_server::{Server, ServerConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -43,7 +43,7 @@ pub struct ServeArgs {
     max_queue_delay_ms: f64,
 
     /// Most requests of one model at once; more are refused with 429
-    #[arg(long, value_name = "N", default_value_t = ModelConfig::default().max_queue_size)]
+    #[arg(long, value_name = "N", default_value_t = LoadOptions::default().max_queue_size)]
     max_queue_size: usize,
 
     /// Threads that decode and preprocess; one a core by default
@@ -68,10 +68,10 @@ impl ServeArgs {
         RuntimeConfig { prepare_threads: self.prepare_threads.unwrap_or(default.prepare_threads), ..default }
     }
 
-    fn model_config(&self) -> Result<ModelConfig> {
-        let default = ModelConfig::default();
+    fn model_config(&self) -> Result<LoadOptions> {
+        let default = LoadOptions::default();
         let delay = Duration::try_from_secs_f64(self.max_queue_delay_ms / 1e3);
-        Ok(ModelConfig {
+        Ok(LoadOptions {
             instances: self.instances.unwrap_or(default.instances),
             max_batch_size: self.max_batch_size,
             max_queue_delay: delay.map_err(|e| {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tintype_api::Client;
 use tintype_core::{Error, ErrorKind, Package, Prediction, Result, package::ArchiveLimits};
 use tintype_engine::ort::OrtBackend;
-use tintype_runtime::{ModelConfig, Runtime, RuntimeConfig};
+use tintype_runtime::{LoadOptions, Runtime, RuntimeConfig};
 use tintype_server::{Server, ServerConfig};
 use tintype_train::{EvaluateOptions, Evaluation, Outcome, Stop, config};
 
@@ -120,7 +120,7 @@ fn examples(test: &Path) -> Vec<PathBuf> {
 
 fn runtime(package: &Package) -> Result<Arc<Runtime>> {
     let runtime = Runtime::new(Arc::new(OrtBackend::new()?), RuntimeConfig::default())?;
-    runtime.load(package, &ModelConfig::default())?;
+    runtime.load(package, &LoadOptions::default())?;
     Ok(Arc::new(runtime))
 }
 

@@ -1,0 +1,125 @@
+//! Running ensembles: every step that is ready runs at once, through the same door as any other request.
+//!
+//! A step inherits deadline, priority and timeout; the first error ends the request, and with it the other steps, whose
+//! futures are dropped. What may start when is [`Progress`](tintype_core::Progress)'s.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tintype_core::triton::ModelConfig;
+use tintype_core::{Bound, Ensemble, Error, ErrorKind, NamedTensor, Ready, Result};
+
+use crate::loaded::Loaded;
+use crate::model::{Model, Work};
+use crate::registry::Missing;
+use crate::shared::Shared;
+use crate::{InferRequest, Runtime};
+
+/// Whether a configuration is an ensemble's.
+pub(crate) fn is_ensemble(config: &ModelConfig) -> bool {
+    config.platform == "ensemble" || !config.steps().is_empty()
+}
+
+/// The models that an ensemble is made of, each once.
+pub(crate) fn steps_of(config: &ModelConfig) -> Vec<String> {
+    let mut names: Vec<String> = config.steps().iter().map(|step| step.model_name.clone()).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+impl Runtime {
+    /// An ensemble of models that are loaded.
+    ///
+    /// # Errors
+    /// `NotReady` when one of its models is not loaded; what is wrong with the ensemble.
+    pub(crate) fn start_ensemble(&self, name: &str, number: u64, config: &ModelConfig) -> Result<Loaded> {
+        let began = Instant::now();
+        let models = self.shared.registry.read();
+        for step in config.steps() {
+            let version = u64::try_from(step.model_version).ok().filter(|&version| version > 0);
+            models.find(Some(&step.model_name), version).map_err(|missing| {
+                let message =
+                    format!("ensemble '{name}' depends on '{}' which has no loaded version", step.model_name);
+                Error::new(ErrorKind::NotReady, message).with_source(missing.in_tritons_words())
+            })?;
+        }
+        let config_of =
+            |name: &str, version| models.find(Some(name), version).ok().map(|model| model.config.clone());
+        let ensemble = Ensemble::new(name, config, config_of)?;
+        drop(models);
+        let stats = Arc::new(self.stats.for_model(name, number));
+        stats.counters.loaded(began.elapsed());
+        let model = Model {
+            name: name.to_owned(),
+            version: number.to_string(),
+            number,
+            loading: self.next_loading(),
+            config: ensemble.signature().config().clone(),
+            classes: Arc::default(),
+            admission: self.door(self.repository_options(), &stats),
+            stats,
+            work: Work::Ensemble(Box::new(ensemble)),
+        };
+        Ok(Loaded::ensemble(Arc::new(model)))
+    }
+}
+
+/// Runs every step of `ensemble`; its rows and outputs.
+pub(crate) async fn run(
+    ensemble: &Ensemble,
+    shared: &Arc<Shared>,
+    request: InferRequest,
+) -> Result<(usize, Vec<NamedTensor>)> {
+    let InferRequest { id, inputs, outputs, priority, timeout, deadline } = request;
+    let signature = ensemble.signature();
+    signature.check_outputs(&outputs)?;
+    let (inputs, rows) = match signature.bind(inputs)? {
+        Bound::Tensors { inputs, rows } => (inputs, rows),
+        Bound::Images { .. } => {
+            return Err(Error::new(ErrorKind::Internal, "an ensemble has no images of its own"));
+        }
+    };
+    let mut progress = ensemble.start(inputs);
+    let mut running = FuturesUnordered::new();
+    loop {
+        for Ready { step, inputs } in progress.ready()? {
+            let request = InferRequest {
+                id: id.clone(),
+                inputs,
+                outputs: ensemble.steps()[step].outputs.iter().map(|link| link.name.clone()).collect(),
+                priority,
+                timeout,
+                deadline,
+            };
+            running.push(run_step(ensemble, shared, step, request));
+        }
+        let Some(finished) = running.next().await else { break };
+        let (step, outputs) = finished?;
+        progress.finish(step, outputs)?;
+    }
+    drop(running);
+    Ok((rows, signature.answer(&outputs, progress.outputs()?, rows)?))
+}
+
+async fn run_step(
+    ensemble: &Ensemble,
+    shared: &Arc<Shared>,
+    index: usize,
+    request: InferRequest,
+) -> Result<(usize, Vec<NamedTensor>)> {
+    let step = &ensemble.steps()[index];
+    let of_step = |error: Error| {
+        let name = &ensemble.signature().config().name;
+        let message = format!("in ensemble '{name}', {}", error.message());
+        Error::new(error.kind(), message).with_source(error)
+    };
+    // Its tensors were counted when the ensemble let the request in.
+    let admitted = shared.admit(0, |models| {
+        models.find(Some(&step.model), step.version).cloned().map_err(Missing::in_tritons_words)
+    });
+    let response = Box::pin(admitted.map_err(of_step)?.infer(request)).await.map_err(of_step)?;
+    Ok((index, response.outputs))
+}

@@ -1,0 +1,419 @@
+//! Model repositories: folders of model directories, and when their models are loaded.
+//!
+//! A load reads the configuration, builds every version that its policy picks, warms and checks them, and only then puts
+//! them in the place of those that served. Whatever goes wrong before that leaves the old ones serving.
+
+mod scan;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tintype_core::package::ArchiveLimits;
+use tintype_core::triton::{self, ModelConfig};
+use tintype_core::{Error, ErrorKind, Package, Result};
+
+use crate::config::{Control, RepositoryConfig};
+use crate::ensemble;
+use crate::loaded::Loaded;
+use crate::{LoadOptions, Runtime};
+use scan::{Found, Stamp};
+
+/// What a load request brings along.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    /// A configuration in JSON, instead of the file.
+    pub config: Option<String>,
+    /// Files instead of the model's directory, by their path in it, e.g. `1/model.onnx`.
+    pub files: Vec<(String, Bytes)>,
+}
+
+/// The folders, and what was seen in them.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    config: RepositoryConfig,
+    seen: Mutex<BTreeMap<String, Seen>>,
+    /// One operation at a time: what one loads, another may not unload half-way.
+    busy: tokio::sync::Mutex<()>,
+}
+
+/// A model directory as it was when it was last loaded, or tried.
+#[derive(Debug, Clone)]
+struct Seen {
+    stamp: Stamp,
+    /// The steps of an ensemble that were loaded for it.
+    steps: Vec<String>,
+}
+
+impl Repository {
+    pub(crate) fn new(config: RepositoryConfig) -> Self {
+        Self { config, seen: Mutex::default(), busy: tokio::sync::Mutex::default() }
+    }
+
+    /// The names in the folders; none where they cannot be read.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        scan::scan(&self.config.paths).map(|found| found.models.into_keys().collect()).unwrap_or_default()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<String, Seen>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, name: &str) -> Result<Found> {
+        let mut found = scan::scan(&self.config.paths)?;
+        if found.twice.contains(name) {
+            let message = format!("model '{name}' is in more than one repository");
+            return Err(Error::new(ErrorKind::InvalidConfig, message));
+        }
+        found.models.remove(name).ok_or_else(|| {
+            let message = format!("failed to load '{name}', no version is available");
+            Error::new(ErrorKind::UnknownModel, message).with_hint("no repository has a folder of that name")
+        })
+    }
+}
+
+impl Runtime {
+    /// Loads what the repositories' control mode says should be served from the start.
+    ///
+    /// # Errors
+    /// `NotFound` or `Io` when a repository cannot be read. A model that does not load is reported and known as not
+    /// ready; the others go on. The names of those that failed are returned, with their errors.
+    pub async fn start_repository(self: &Arc<Self>) -> Result<Vec<(String, Error)>> {
+        let _busy = self.repository.busy.lock().await;
+        let found = scan::scan(&self.repository.config.paths)?;
+        let mut failed = Vec::new();
+        for name in &found.twice {
+            let message = "it is in more than one repository";
+            self.shared.registry.write().fail_all(name, message);
+            failed.push((name.clone(), Error::new(ErrorKind::InvalidConfig, message)));
+        }
+        let names: Vec<String> = match &self.repository.config.control {
+            Control::Explicit(names) if names.iter().any(|name| name == "*") => {
+                found.models.into_keys().collect()
+            }
+            Control::Explicit(names) => names.clone(),
+            Control::None | Control::Poll => found.models.into_keys().collect(),
+        };
+        failed.extend(self.load_names(names).await);
+        Ok(failed)
+    }
+
+    /// Loads a model of the repositories by name, or loads it anew. What serves goes on until the new one is ready, and
+    /// for good where it never is.
+    ///
+    /// # Errors
+    /// `NotReady` outside of explicit control; `UnknownModel`; `InvalidArgument` for overrides that cannot be; what is
+    /// wrong with the configuration or the model.
+    pub async fn load_model(self: &Arc<Self>, name: &str, overrides: Overrides) -> Result<()> {
+        self.require_explicit()?;
+        let _busy = self.repository.busy.lock().await;
+        if overrides.config.is_none() && overrides.files.is_empty() {
+            return self.load_with_steps(name.to_owned()).await;
+        }
+        let (runtime, name) = (self.clone(), name.to_owned());
+        blocking(move || {
+            let loaded = runtime.load_overridden(&name, &overrides);
+            runtime.swap(&name, loaded)
+        })
+        .await
+    }
+
+    /// Takes a model out of service once it has answered what it accepted; with `dependents`, the steps of an ensemble
+    /// too.
+    ///
+    /// # Errors
+    /// `NotReady` outside of explicit control; `UnknownModel`.
+    pub async fn unload_model(self: &Arc<Self>, name: &str, dependents: bool) -> Result<()> {
+        self.require_explicit()?;
+        let _busy = self.repository.busy.lock().await;
+        self.shared.registry.read().status(Some(name)).map_err(crate::registry::Missing::in_tritons_words)?;
+        let seen = self.repository.seen().remove(name);
+        self.unload(name);
+        if dependents {
+            for step in seen.map(|seen| seen.steps).unwrap_or_default() {
+                self.repository.seen().remove(&step);
+                self.unload(&step);
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at the repositories once, and loads, loads anew or unloads what has changed in them.
+    ///
+    /// # Errors
+    /// `NotFound` or `Io` when a repository cannot be read. Models that do not load are reported as by
+    /// [`Runtime::start_repository`].
+    pub async fn poll(self: &Arc<Self>) -> Result<Vec<(String, Error)>> {
+        let _busy = self.repository.busy.lock().await;
+        let found = scan::scan(&self.repository.config.paths)?;
+        let seen = self.repository.seen().clone();
+        for name in seen.keys().filter(|name| !found.models.contains_key(*name)) {
+            tracing::info!(model = %name, "its directory is gone");
+            self.repository.seen().remove(name);
+            self.unload(name);
+        }
+        let changed = found
+            .models
+            .into_iter()
+            .filter(|(name, found)| seen.get(name).is_none_or(|seen| seen.stamp != found.stamp));
+        Ok(self.load_names(changed.map(|(name, _)| name).collect()).await)
+    }
+
+    fn require_explicit(&self) -> Result<()> {
+        match self.repository.config.control {
+            Control::Explicit(_) => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::NotReady,
+                "explicit model load / unload is not allowed if polling is enabled",
+            )
+            .with_hint("start the server with `--model-control-mode explicit`")),
+        }
+    }
+
+    /// Loads several: those that are no ensembles side by side, then ensembles, each after the ensembles it is made of.
+    async fn load_names(self: &Arc<Self>, names: Vec<String>) -> Vec<(String, Error)> {
+        let mut failed = Vec::new();
+        let mut waiting = names;
+        let mut first = true;
+        while !waiting.is_empty() {
+            let (models, ensembles): (Vec<String>, Vec<String>) =
+                std::mem::take(&mut waiting).into_iter().partition(|name| first && !self.is_ensemble(name));
+            let turn = if first { models } else { ensembles.clone() };
+            let before = turn.len();
+            let mut again = Vec::new();
+            for (name, result) in self.load_side_by_side(turn).await {
+                match result {
+                    Err(error) if !first && error.kind() == ErrorKind::NotReady => again.push((name, error)),
+                    Err(error) => {
+                        tracing::error!(model = %name, %error, "loading failed");
+                        failed.push((name, error));
+                    }
+                    Ok(()) => {}
+                }
+            }
+            if first {
+                waiting = ensembles;
+            } else if again.len() == before {
+                // No step of any of them has become ready.
+                failed.extend(again);
+            } else {
+                waiting = again.into_iter().map(|(name, _)| name).collect();
+            }
+            first = false;
+        }
+        failed
+    }
+
+    async fn load_side_by_side(self: &Arc<Self>, names: Vec<String>) -> Vec<(String, Result<()>)> {
+        let threads = match self.repository.config.load_threads {
+            0 => 4,
+            threads => threads,
+        };
+        let places = Arc::new(tokio::sync::Semaphore::new(threads));
+        let mut loading = tokio::task::JoinSet::new();
+        for name in names {
+            let (runtime, places) = (self.clone(), places.clone());
+            loading.spawn(async move {
+                // Closed by nobody.
+                let _place = places.acquire().await;
+                let result = runtime.load_one(name.clone()).await;
+                (name, result)
+            });
+        }
+        let mut results = Vec::new();
+        while let Some(joined) = loading.join_next().await {
+            match joined {
+                Ok(result) => results.push(result),
+                Err(error) => tracing::error!(%error, "loading panicked"),
+            }
+        }
+        results
+    }
+
+    /// Loads a model; for an ensemble, the steps that are not there first.
+    async fn load_with_steps(self: &Arc<Self>, name: String) -> Result<()> {
+        let mut steps = Vec::new();
+        for step in self.steps_of(&name) {
+            if !self.shared.registry.read().is_serving(&step) {
+                Box::pin(self.load_with_steps(step.clone()))
+                    .await
+                    .map_err(|e| e.context(format!("step `{step}`")))?;
+                steps.push(step);
+            }
+        }
+        self.load_one(name.clone()).await?;
+        if let Some(seen) = self.repository.seen().get_mut(&name) {
+            seen.steps.extend(steps);
+        }
+        Ok(())
+    }
+
+    async fn load_one(self: &Arc<Self>, name: String) -> Result<()> {
+        let runtime = self.clone();
+        blocking(move || {
+            let found = match runtime.repository.find(&name) {
+                Ok(found) => found,
+                Err(error) => {
+                    if !runtime.shared.registry.read().is_serving(&name) {
+                        runtime.shared.registry.write().fail_all(&name, error.message());
+                    }
+                    return Err(error);
+                }
+            };
+            let seen = Seen { stamp: found.stamp, steps: Vec::new() };
+            runtime.repository.seen().insert(name.clone(), seen);
+            let loaded = runtime.build(&found.directory, None);
+            runtime.swap(&name, loaded)
+        })
+        .await
+    }
+
+    /// Builds a model of the files that a request brought, or of its directory under another configuration.
+    fn load_overridden(&self, name: &str, overrides: &Overrides) -> Result<Vec<Loaded>> {
+        let config = overrides.config.as_deref().map(triton::from_json).transpose()?;
+        if overrides.files.is_empty() {
+            return self.build(&self.repository.find(name)?.directory, config);
+        }
+        let Some(config) = config else {
+            let message = "failed to load '".to_owned()
+                + name
+                + "', files need a configuration beside them: the parameter `config`";
+            return Err(Error::new(ErrorKind::InvalidArgument, message));
+        };
+        let folder = TempDir::new().map_err(|e| Error::io(&std::env::temp_dir(), e))?;
+        let directory = folder.path().join(name);
+        for (path, content) in &overrides.files {
+            let path = directory.join(scan::inside(path)?);
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
+            }
+            std::fs::write(&path, content).map_err(|e| Error::io(&path, e))?;
+        }
+        // The sessions have read the files when this returns, and a restarted instance finds them in memory.
+        self.build_in_memory(&directory, config)
+    }
+
+    /// Builds every version that the policy of a model directory picks.
+    fn build(&self, directory: &Path, config: Option<ModelConfig>) -> Result<Vec<Loaded>> {
+        self.build_with(directory, config, |package| package)
+    }
+
+    /// The same, with the model's bytes kept in memory: the directory will be gone.
+    fn build_in_memory(&self, directory: &Path, config: ModelConfig) -> Result<Vec<Loaded>> {
+        self.build_with(directory, Some(config), |mut package| {
+            if let Ok(bytes) = package.model.bytes() {
+                package.model = tintype_core::ModelSource::Bytes(bytes);
+            }
+            package
+        })
+    }
+
+    fn build_with(
+        &self,
+        directory: &Path,
+        config: Option<ModelConfig>,
+        adapt: impl Fn(Package) -> Package,
+    ) -> Result<Vec<Loaded>> {
+        let settings = &self.repository.config;
+        let config = match config {
+            Some(config) => Some(config),
+            None => scan::read_config(directory, settings.config_name.as_deref())?,
+        };
+        let name = scan::name_of(directory)?;
+        let available = scan::versions(directory)?;
+        let picked = triton::choose_versions(&config.clone().unwrap_or_default(), &available)
+            .map_err(|e| e.context(format!("model `{name}`")))?;
+        let mut built = Vec::new();
+        for number in picked {
+            let version = directory.join(number.to_string());
+            self.shared.registry.write().announce(&name, number, &number.to_string());
+            let result = match &config {
+                Some(config) if ensemble::is_ensemble(config) => self.start_ensemble(&name, number, config),
+                _ => Package::open(&version, &ArchiveLimits::default()).and_then(|package| {
+                    let mut package = adapt(package);
+                    if let Some(config) = &config {
+                        package.config = Some(Arc::new(config.clone()));
+                    }
+                    self.start(&package, &settings.options)
+                }),
+            };
+            match result {
+                Ok(loaded) => built.push(loaded),
+                Err(error) => {
+                    self.discard(built);
+                    self.shared.registry.write().fail(&name, number, error.message());
+                    return Err(error.context(format!("failed to load '{name}', version {number}")));
+                }
+            }
+        }
+        Ok(built)
+    }
+
+    /// Puts what was built in place of what serves, or says why there is nothing to put.
+    fn swap(&self, name: &str, built: Result<Vec<Loaded>>) -> Result<()> {
+        let built = match built {
+            Ok(built) => built,
+            Err(error) => {
+                let mut models = self.shared.registry.write();
+                if models.is_serving(name) {
+                    tracing::warn!(model = %name, %error, "not replaced: what was loaded before goes on");
+                } else if models.status(Some(name)).is_err() {
+                    models.fail_all(name, error.message());
+                }
+                return Err(error);
+            }
+        };
+        let kept: BTreeSet<u64> = built.iter().map(|loaded| loaded.model.number).collect();
+        for loaded in built {
+            let replaced = self.install(loaded)?;
+            self.retire(replaced);
+        }
+        let gone = self.shared.registry.write().unload(name, |number| !kept.contains(&number));
+        self.retire(gone);
+        Ok(())
+    }
+
+    /// Ends what was built for nothing.
+    fn discard(&self, built: Vec<Loaded>) {
+        for mut loaded in built {
+            if let Some(threads) = loaded.close(&self.shared, "it was not put in service") {
+                threads.join_blocking();
+            }
+        }
+    }
+
+    fn unload(&self, name: &str) {
+        let gone = self.shared.registry.write().unload(name, |_| true);
+        tracing::info!(model = %name, "unloading");
+        self.retire(gone);
+    }
+
+    fn is_ensemble(&self, name: &str) -> bool {
+        self.config_of(name).is_some_and(|config| ensemble::is_ensemble(&config))
+    }
+
+    fn steps_of(&self, name: &str) -> Vec<String> {
+        self.config_of(name).map(|config| ensemble::steps_of(&config)).unwrap_or_default()
+    }
+
+    /// The configuration in the model's directory, where it can be read: what is wrong with it is found when it loads.
+    fn config_of(&self, name: &str) -> Option<ModelConfig> {
+        let directory: PathBuf = self.repository.find(name).ok()?.directory;
+        scan::read_config(&directory, self.repository.config.config_name.as_deref()).ok()?
+    }
+
+    /// The options for models of the repositories.
+    pub(crate) fn repository_options(&self) -> &LoadOptions {
+        &self.repository.config.options
+    }
+}
+
+/// Runs blocking `work` where it does not hold up the sockets.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::new(ErrorKind::Internal, "loading panicked").with_source(error)),
+    }
+}

@@ -1,0 +1,111 @@
+//! Tensors in, tensors out: names, shapes, and who is told what.
+
+use tintype_core::triton;
+use tintype_core::{DType, ErrorKind, NamedTensor, Package, Tensor, TensorSpec};
+use tintype_engine::mock::{MockBackend, MockModel};
+use tintype_runtime::{InferRequest, LoadOptions, RuntimeConfig};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_model_answers_under_its_own_names() {
+    let runtime = echo("", &config());
+    let response = runtime.admit_version("m", None, 0).unwrap().infer(tensors(&[1.0, 2.0])).await.unwrap();
+    assert_eq!((response.model.as_str(), response.version), ("m", 1));
+    assert_eq!(response.outputs, [NamedTensor { name: "y".into(), tensor: row(&[1.0, 2.0]) }]);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_refused_with_the_requests_id() {
+    let runtime = echo("", &config());
+    let ask = async |request| {
+        let error = runtime.admit_version("m", None, 0).unwrap().infer(request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        error.message().to_owned()
+    };
+    let wrong = NamedTensor { name: "x".into(), tensor: Tensor::new([1, 2], vec![1i64, 2]).unwrap() };
+    let message = ask(InferRequest { id: "42".into(), inputs: vec![wrong], ..InferRequest::default() }).await;
+    assert!(message.starts_with("[request id: 42] "), "{message}");
+    let message = ask(InferRequest { outputs: vec!["z".into()], ..tensors(&[1.0, 2.0]) }).await;
+    assert_eq!(message, "[request id: <id_unknown>] unexpected inference output 'z' for model 'm'");
+}
+
+#[tokio::test]
+async fn who_asks_for_what_is_not_there_is_told_in_tritons_words() {
+    let runtime = echo("", &config());
+    let error = runtime.admit_version("x", None, 0).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::UnknownModel);
+    assert_eq!(error.message(), "Request for unknown model: 'x' is not found");
+    let error = runtime.describe("m", Some(9)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.message(), "Request for unknown model: 'm' version 9 is not found");
+    assert!(runtime.model_ready("m", Some(1)).unwrap());
+}
+
+#[tokio::test]
+async fn a_model_of_tensors_does_not_classify_and_one_of_images_takes_them_as_bytes() {
+    let runtime = echo("", &config());
+    let error = runtime.classify(request(0)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.hint().is_some());
+
+    let runtime = crate::support::runtime(&model([]), &config());
+    let image = image(3).to_vec();
+    let expected = runtime.classify(request(3)).await.unwrap().predictions;
+    let bytes = |images: Vec<Vec<u8>>| NamedTensor {
+        name: "x".into(),
+        tensor: Tensor::new([images.len(), 1], images).unwrap(),
+    };
+    let request = InferRequest { inputs: vec![bytes(vec![image.clone(), image])], ..InferRequest::default() };
+    let response = runtime.admit_version("m", None, 0).unwrap().infer(request).await.unwrap();
+    let scores = response.outputs[0].tensor.values::<f32>().unwrap();
+    assert_eq!(response.outputs[0].tensor.shape(), [2, 3]);
+    assert_eq!(scores[..3], scores[3..]);
+    let best = scores[..3].iter().copied().fold(0.0, f32::max);
+    assert_eq!(best, expected[0].confidence);
+}
+
+#[tokio::test]
+async fn statistics_are_tritons() {
+    let runtime = echo("", &config());
+    for _ in 0..2 {
+        runtime.admit_version("m", None, 0).unwrap().infer(tensors(&[1.0, 2.0])).await.unwrap();
+    }
+    runtime.admit_version("m", None, 0).unwrap().infer(InferRequest::default()).await.unwrap_err();
+    let stats = &runtime.statistics(Some("m"), None).unwrap()[0];
+    assert_eq!((stats.inference_count, stats.execution_count), (2, 2));
+    let groups = [stats.success, stats.queue, stats.compute_input, stats.compute_infer, stats.compute_output];
+    assert_eq!(groups.map(|group| group.count), [2; 5]);
+    assert_eq!(stats.fail.count, 1);
+    assert_eq!(stats.batches[&1].compute_infer.count, 2);
+    let mut metrics = String::new();
+    runtime.write_metrics(&mut metrics).unwrap();
+    assert!(metrics.contains("nv_inference_request_success{model=\"m\",version=\"1\"} 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn an_answer_that_was_given_is_given_again_without_running_where_the_model_asks_for_it() {
+    let spec = |name: &str| TensorSpec { name: name.into(), dtype: DType::F32, shape: vec![None, Some(2)] };
+    let model = MockModel::echo(vec![spec("x")]).output_names(["y"]);
+    let config = RuntimeConfig { prepare_threads: 1, cache_bytes: 1 << 20, ..RuntimeConfig::default() };
+    let runtime = with(config, MockBackend::new(model.clone()));
+    let cached = triton::parse("response_cache { enable: true }").unwrap();
+    for (name, config) in [("kept", Some(cached.into())), ("not", None)] {
+        runtime
+            .load(&Package { config, ..plain(name) }, &LoadOptions { instances: 1, ..LoadOptions::default() })
+            .unwrap();
+        let mut answers = Vec::new();
+        for values in [[1.0, 2.0], [1.0, 2.0], [3.0, 4.0]] {
+            answers.push(
+                runtime.admit_version(name, None, 0).unwrap().infer(tensors(&values)).await.unwrap().outputs,
+            );
+        }
+        assert_eq!(answers[0], answers[1]);
+        assert_ne!(answers[1], answers[2]);
+    }
+    let stats = |name| runtime.statistics(Some(name), None).unwrap().remove(0);
+    let (kept, not) = (stats("kept"), stats("not"));
+    assert_eq!((kept.success.count, kept.inference_count, kept.execution_count), (3, 2, 2));
+    assert_eq!((kept.cache_hit.count, kept.cache_miss.count), (1, 2));
+    assert_eq!((not.execution_count, not.cache_hit.count, not.cache_miss.count), (3, 0, 0));
+}
