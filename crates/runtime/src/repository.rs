@@ -107,6 +107,10 @@ impl Runtime {
     /// `NotReady` outside of explicit control; `UnknownModel`; `InvalidArgument` for overrides that cannot be; what is
     /// wrong with the configuration or the model.
     pub async fn load_model(self: &Arc<Self>, name: &str, overrides: Overrides) -> Result<()> {
+        self.load_model_as_is(name, overrides).await.map_err(for_who_loads)
+    }
+
+    async fn load_model_as_is(self: &Arc<Self>, name: &str, overrides: Overrides) -> Result<()> {
         self.require_explicit()?;
         let _busy = self.repository.busy.lock().await;
         if overrides.config.is_none() && overrides.files.is_empty() {
@@ -253,15 +257,7 @@ impl Runtime {
     async fn load_one(self: &Arc<Self>, name: String) -> Result<()> {
         let runtime = self.clone();
         blocking(move || {
-            let found = match runtime.repository.find(&name) {
-                Ok(found) => found,
-                Err(error) => {
-                    if !runtime.shared.registry.read().is_serving(&name) {
-                        runtime.shared.registry.write().fail_all(&name, error.message());
-                    }
-                    return Err(error);
-                }
-            };
+            let found = runtime.repository.find(&name)?;
             let seen = Seen { stamp: found.stamp, steps: Vec::new() };
             runtime.repository.seen().insert(name.clone(), seen);
             let loaded = runtime.build(&found.directory, None);
@@ -407,6 +403,19 @@ impl Runtime {
     /// The options for models of the repositories.
     pub(crate) fn repository_options(&self) -> &LoadOptions {
         &self.repository.config.options
+    }
+}
+
+/// What is wrong with a model is the business of who loads it, unlike of who asks it.
+fn for_who_loads(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidConfig
+        | ErrorKind::InvalidPackage
+        | ErrorKind::InvalidModel
+        | ErrorKind::NotFound
+        | ErrorKind::Engine
+        | ErrorKind::Io => Error::new(ErrorKind::InvalidArgument, error.message()).with_source(error),
+        _ => error,
     }
 }
 

@@ -5,5 +5,6 @@ mod failures;
 mod lifecycle;
 mod policies;
 mod queueing;
+mod repositories;
 mod support;
 mod tensors;
