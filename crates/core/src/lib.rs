@@ -32,7 +32,7 @@ pub use plan::{Plan, Preset, Scratch, Slot};
 pub use postprocess::Prediction;
 pub use signature::{Bound, Signature};
 pub use spec::{
-    Activation, Channels, Exif, Filter, Layout, ModelSpec, Pad, PixelType, PostprocessSpec, PreprocessSpec,
-    Resize, ServingSpec, Task,
+    Activation, Channels, Exif, Filter, GoldenSpec, Layout, ModelSpec, Pad, PixelType, PostprocessSpec,
+    PreprocessSpec, Resize, ServingSpec, Task,
 };
 pub use tensor::{DType, Element, NamedTensor, Tensor, TensorData, TensorSpec};

@@ -33,6 +33,9 @@ pub struct ModelSpec {
     /// What the inputs and outputs of `config.pbtxt` are to the model.
     #[serde(default, skip_serializing_if = "ServingSpec::is_empty")]
     pub serving: ServingSpec,
+    /// An image whose answer is known: a model that answers otherwise is not put in service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub golden: Option<GoldenSpec>,
     /// What was measured of the model, e.g. `accuracy`; fractions, not percent.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
@@ -78,6 +81,26 @@ impl ServingSpec {
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty() && self.outputs.is_empty()
     }
+}
+
+/// An image whose answer is known.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GoldenSpec {
+    /// A file beside the ONNX model, or a `data:…;base64,…` URL.
+    pub image: String,
+    /// The class that must be the best one.
+    pub index: usize,
+    /// Its probability, 0 to 1; any where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probability: Option<f32>,
+    /// How far the probability may be off; 0.02 where absent: another machine rounds otherwise.
+    #[serde(default = "golden_tolerance")]
+    pub tolerance: f32,
+}
+
+fn golden_tolerance() -> f32 {
+    0.02
 }
 
 /// What a model is for.

@@ -19,6 +19,7 @@ mod cache;
 mod config;
 mod driver;
 mod ensemble;
+mod golden;
 mod instance;
 mod job;
 mod lanes;

@@ -23,8 +23,8 @@ use crate::repository::Repository;
 use crate::shared::Shared;
 use crate::stats::{Exposed, ModelStatistics, Stats, write_triton};
 use crate::threads::Threads;
-use crate::warm_up;
 use crate::{Admitted, Answer, LoadOptions, ModelStatus, Request, RuntimeConfig};
+use crate::{golden, warm_up};
 
 /// Batches that wait prepared for each instance, so that it never waits for one; beyond these, images stay encoded.
 const READY_BATCHES: usize = 2;
@@ -331,6 +331,7 @@ impl Runtime {
         loader.batches.extend((max_batch_size > 1).then_some(max_batch_size));
         loader.samples = warm_up::samples(&signature, package)?;
         loader.warm_up(&mut *first)?;
+        golden::check(&signature, package, &mut *first)?;
         let sessions = load_all(&loader, first, &scheduling.devices)?;
 
         let (name, version) = (package.name.clone(), number(&package.version));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tintype_core::{Error, ErrorKind};
+use tintype_core::{Error, ErrorKind, GoldenSpec, ModelSpec, Package};
 use tintype_engine::mock::{Gate, MockBackend, Step};
 use tintype_runtime::{LoadOptions, ModelState, Request};
 
@@ -61,6 +61,26 @@ async fn a_model_that_does_not_load_is_known_as_not_ready_and_may_be_loaded_agai
     assert_eq!(runtime.classify(request(0)).await.unwrap_err().kind(), ErrorKind::NotReady);
     runtime.load(&package("m"), &config()).unwrap();
     runtime.classify(request(0)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_model_that_answers_its_golden_image_otherwise_is_not_put_in_service() {
+    let text = base64_simd::STANDARD.encode_to_string(image(4));
+    let with = |index, probability| {
+        let image = format!("data:image/png;base64,{text}");
+        let golden = GoldenSpec { image, index, probability, tolerance: 0.001 };
+        let package = package("m");
+        Package { spec: ModelSpec { golden: Some(golden), ..package.spec.clone() }, ..package }
+    };
+    let runtime = empty(MockBackend::new(model([])));
+    runtime.load(&package("reference"), &config()).unwrap();
+    let best = runtime.classify(request(4)).await.unwrap().predictions.remove(0);
+    let wrong_class = runtime.load(&with(best.index + 1, None), &config()).unwrap_err();
+    assert_eq!(wrong_class.kind(), ErrorKind::InvalidModel);
+    let wrong_probability =
+        runtime.load(&with(best.index, Some(best.confidence - 0.01)), &config()).unwrap_err();
+    assert!(wrong_probability.message().contains("found class"), "{wrong_probability}");
+    runtime.load(&with(best.index, Some(best.confidence)), &config()).unwrap();
 }
 
 #[tokio::test]
