@@ -11,6 +11,7 @@
 //! Running a model is the business of `tintype-engine`; scheduling is `tintype-runtime`'s.
 
 mod classifier;
+mod cores;
 mod ensemble;
 mod error;
 pub mod image;
@@ -25,6 +26,7 @@ pub mod triton;
 mod widest;
 
 pub use classifier::ImageClassifier;
+pub use cores::cores;
 pub use ensemble::{Ensemble, Link, Progress, Ready, Step};
 pub use error::{Error, ErrorKind, Result};
 pub use package::{ModelSource, Package};

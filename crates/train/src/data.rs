@@ -1,4 +1,4 @@
-//! Finding a data set: class folders in, a sorted list of samples out.
+//! Finding a data set: class folders, or a table of files and classes, in; a sorted list of samples out.
 //!
 //! Files are listed by extension and read only to be hashed ([`crate::split`]); what their bytes are is found out
 //! when they are decoded, where unreadable ones are reported and left out.
@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use tintype_core::image::{EXTENSIONS, has_image_extension};
 use tintype_core::{Error, ErrorKind, Result};
 use walkdir::WalkDir;
+
+use crate::labels_csv;
 
 /// A labelled set of image files.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,19 @@ pub struct Sample {
 }
 
 impl Dataset {
+    /// Lists what `root/labels.csv` names (see [`crate::labels_csv`]), or without one what lies in its class folders.
+    ///
+    /// # Errors
+    /// `NotFound` or `Io` when the table or a folder cannot be read; `InvalidArgument` when there is no image, or the table
+    /// is not one.
+    pub fn open(root: &Path) -> Result<Self> {
+        if root.join(labels_csv::FILE).is_file() {
+            labels_csv::read(root)
+        } else {
+            Self::from_class_folders(root, 1)
+        }
+    }
+
     /// Lists `root/<class>/…`, where a class's images may lie in folders of their own.
     ///
     /// Hidden files and folders are passed over, as are files that are not named as images.
@@ -124,6 +139,17 @@ mod tests {
             .collect();
         assert_eq!(found, [("cat/2.png".into(), 0), ("cat/more/1.webp".into(), 0), ("dog/1.JPG".into(), 1)]);
         assert_eq!(data.class_counts(&data.samples), [2, 1]);
+    }
+
+    #[test]
+    fn a_table_comes_before_folders() {
+        let dir = tree(&["dog/1.jpg", "cat/2.png", "3.jpg"]);
+        assert_eq!(Dataset::open(dir.path()).unwrap().classes, ["cat", "dog"]);
+        std::fs::write(dir.path().join("labels.csv"), "file,label\n3.jpg,owl\ndog/1.jpg,fox\n").unwrap();
+        let data = Dataset::open(dir.path()).unwrap();
+        assert_eq!(data.classes, ["fox", "owl"]);
+        let sample = |file: &str, class| Sample { path: dir.path().join(file), class };
+        assert_eq!(data.samples, [sample("dog/1.jpg", 0), sample("3.jpg", 1)]);
     }
 
     #[test]

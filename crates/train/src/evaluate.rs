@@ -24,12 +24,12 @@ pub struct EvaluateOptions {
     pub stop: Stop,
 }
 
-/// Answers every image under `data/<class>/…` and compares with its class.
+/// Answers every image under `data/<class>/…`, or of `data/labels.csv`, and compares with its class.
 ///
 /// Files that cannot be read are listed in [`Evaluation::errors`] and count in no figure.
 ///
 /// # Errors
-/// `InvalidArgument` when a class folder is no label of the model, or no file is readable; what opening the data,
+/// `InvalidArgument` when a class is no label of the model, or no file is readable; what opening the data,
 /// loading or running the model returns; `Cancelled`.
 pub fn evaluate(
     package: &Package,
@@ -38,9 +38,9 @@ pub fn evaluate(
     options: &EvaluateOptions,
     subscriber: &mut dyn Subscriber,
 ) -> Result<Evaluation> {
-    let data = Dataset::from_class_folders(data, 1)?;
+    let data = Dataset::open(data)?;
     let threads = match options.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => tintype_core::cores(),
         n => n,
     };
     let first = backend.load(&package.model, &SessionOptions::default())?;
@@ -96,11 +96,11 @@ fn labels_of(classifier: &ImageClassifier) -> Result<Vec<String>> {
     Ok((0..classes).map(|index| classifier.label(index)).collect())
 }
 
-/// The model's index of each class folder.
-fn match_labels(folders: &[String], labels: &[String]) -> Result<Vec<usize>> {
-    let index = |folder: &String| labels.iter().position(|label| label == folder);
-    let unknown: Vec<String> =
-        folders.iter().filter(|f| index(f).is_none()).map(|f| format!("`{f}`")).collect();
+/// The model's index of each class.
+fn match_labels(classes: &[String], labels: &[String]) -> Result<Vec<usize>> {
+    let found: Vec<_> = classes.iter().map(|class| index_of(class, labels)).collect();
+    let missing = classes.iter().zip(&found).filter(|(_, index)| index.is_none());
+    let unknown: Vec<String> = missing.map(|(class, _)| format!("`{class}`")).collect();
     if !unknown.is_empty() {
         let known: Vec<&str> = labels.iter().take(10).map(String::as_str).collect();
         let more = if labels.len() > known.len() { ", …" } else { "" };
@@ -110,7 +110,21 @@ fn match_labels(folders: &[String], labels: &[String]) -> Result<Vec<usize>> {
         )
         .with_hint(format!("its classes are {}{more}", known.join(", "))));
     }
-    Ok(folders.iter().filter_map(index).collect())
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// The label that is `class`, or whose first name is (`hook, claw` is a `hook`, and `ice cream, icecream` an `ice_cream`), if
+/// there is but one; else the index that `class` says.
+fn index_of(class: &str, labels: &[String]) -> Option<usize> {
+    let first_name = |label: &str| label.split(',').next().unwrap_or(label).trim().replace('_', " ");
+    let wanted = class.replace('_', " ");
+    let exact = labels.iter().position(|label| label == class);
+    let by_first_name = || {
+        let mut all = (0..labels.len()).filter(|&i| first_name(&labels[i]) == wanted);
+        all.next().filter(|_| all.next().is_none())
+    };
+    let by_index = || class.parse().ok().filter(|&index| index < labels.len());
+    exact.or_else(by_first_name).or_else(by_index)
 }
 
 struct Worker<'a> {
@@ -145,5 +159,32 @@ impl Worker<'_> {
             *answer = rows.next().unwrap_or_default();
         }
         Ok(answers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_found_by_label_first_name_or_index() {
+        let labels =
+            ["background", "hook, claw", "ice cream, icecream", "crane", "crane", "7"].map(String::from);
+        let cases = [
+            ("background", Some(0)),
+            ("hook, claw", Some(1)),
+            ("hook", Some(1)),
+            ("claw", None),
+            ("ice_cream", Some(2)),
+            ("crane", Some(3)),
+            ("7", Some(5)),
+            ("4", Some(4)),
+            ("6", None),
+        ];
+        for (class, expected) in cases {
+            assert_eq!(index_of(class, &labels), expected, "{class}");
+        }
+        let error = match_labels(&["hook".into(), "owl".into()], &labels).unwrap_err();
+        assert_eq!(error.message(), "the model has no class `owl`");
     }
 }

@@ -16,6 +16,7 @@ mod evaluate;
 mod event;
 mod examples;
 mod features;
+mod labels_csv;
 mod linear;
 mod loader;
 mod metrics;

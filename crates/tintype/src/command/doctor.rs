@@ -21,7 +21,7 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let limits = tintype_core::image::Limits::default();
     let findings = json!({
         "tintype": env!("CARGO_PKG_VERSION"),
-        "cores": std::thread::available_parallelism().map_or(1, usize::from),
+        "cores": tintype_core::cores(),
         "cpu_features": cpu_features(),
         "memory_mib": memory_mib(),
         "onnxruntime": match &engine {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use serde::Serialize;
-use tintype_core::{Error, ErrorKind, Package, Prediction, Result, image::Limits};
+use tintype_core::{Error, ErrorKind, Package, Prediction, Result, cores, image::Limits};
 use tintype_engine::ort::OrtBackend;
 use tintype_runtime::{InferOptions, LoadOptions, Request, Runtime, RuntimeConfig};
 
@@ -80,8 +80,7 @@ pub fn classify(
 ) -> Result<()> {
     // Batches gain nothing where every instance always has the next image waiting; fewer instances than cores, never
     // more than images.
-    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let config = LoadOptions { instances: cores.min(images.len()).max(1), ..LoadOptions::default() };
+    let config = LoadOptions { instances: cores().min(images.len()).max(1), ..LoadOptions::default() };
     let runtime = Runtime::new(Arc::new(OrtBackend::new()?), RuntimeConfig::default())?;
     runtime.load(package, &config)?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_time().build();
@@ -97,7 +96,7 @@ pub fn classify(
             (path, answer.map(|answer| answer.predictions))
         });
         // Enough in flight to keep decoding and inference busy on every core.
-        let mut answers = answers.buffered(4 * cores);
+        let mut answers = answers.buffered(4 * cores());
         while let Some((path, answer)) = answers.next().await {
             receive(path, answer)?;
         }

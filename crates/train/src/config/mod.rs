@@ -184,7 +184,7 @@ impl TrainConfig {
     /// The number of cores to use: the configured one, or all.
     pub fn threads(&self) -> usize {
         match self.trainer.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => tintype_core::cores(),
             n => n,
         }
     }
