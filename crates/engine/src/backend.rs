@@ -69,6 +69,18 @@ pub struct Accelerator {
     pub parameters: Vec<(String, String)>,
 }
 
+/// How far a graph is optimised when it is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Optimization {
+    /// What keeps every operator: constants are folded, what is not needed is left out.
+    Basic,
+    /// Operators are fused, too.
+    Extended,
+    /// Layouts are changed, too.
+    #[default]
+    All,
+}
+
 /// How a session computes.
 #[derive(Debug, Clone)]
 pub struct SessionOptions {
@@ -76,8 +88,8 @@ pub struct SessionOptions {
     pub device: Device,
     /// Engines to try first, in order of preference; loading fails where one is missing.
     pub accelerators: Vec<Accelerator>,
-    /// Whether the graph is optimised when it is loaded.
-    pub optimize: bool,
+    /// How far the graph is optimised when it is loaded.
+    pub optimization: Optimization,
     /// Threads that compute one operator; 1 for serving (several sessions use the cores better), all for training.
     pub intra_threads: usize,
     /// Whether idle threads of the pool spin: faster steps for the one busy session of a training, wasted otherwise.
@@ -92,7 +104,7 @@ impl Default for SessionOptions {
         Self {
             device: Device::Cpu,
             accelerators: Vec::new(),
-            optimize: true,
+            optimization: Optimization::All,
             intra_threads: 1,
             spinning: false,
             custom_operators: false,

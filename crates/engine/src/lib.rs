@@ -12,4 +12,4 @@ mod inputs;
 pub mod mock;
 pub mod ort;
 
-pub use backend::{Accelerator, Backend, Device, Session, SessionOptions};
+pub use backend::{Accelerator, Backend, Device, Optimization, Session, SessionOptions};

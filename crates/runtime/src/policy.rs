@@ -8,7 +8,7 @@ use tintype_core::triton::proto::model_instance_group::Kind;
 use tintype_core::triton::proto::model_queue_policy::TimeoutAction;
 use tintype_core::triton::proto::{ModelInstanceGroup, ModelQueuePolicy};
 use tintype_core::{Error, ErrorKind, Result};
-use tintype_engine::Device;
+use tintype_engine::{Accelerator, Device, Optimization, SessionOptions};
 
 use crate::LoadOptions;
 use crate::batcher::BatchPolicy;
@@ -151,6 +151,46 @@ impl QueuePolicy {
     }
 }
 
+/// How a model's sessions compute.
+///
+/// `parameters` may set `intra_op_thread_count`, ONNX Runtime's name for [`LoadOptions::intra_threads`], as for Triton's
+/// backend.
+///
+/// # Errors
+/// `InvalidConfig` for a number of threads that is none.
+pub(crate) fn session_options(config: &ModelConfig, options: &LoadOptions) -> Result<SessionOptions> {
+    let optimization = config.optimization.clone().unwrap_or_default();
+    let on_gpu = config.instance_group.iter().any(|group| group.kind() == Kind::Gpu);
+    let accelerators = optimization.execution_accelerators.unwrap_or_default();
+    let accelerators = match on_gpu {
+        true => accelerators.gpu_execution_accelerator,
+        false => accelerators.cpu_execution_accelerator,
+    };
+    let accelerators = accelerators.into_iter().map(|accelerator| Accelerator {
+        name: accelerator.name,
+        parameters: accelerator.parameters.into_iter().collect(),
+    });
+    let intra_threads = match config.parameters.get(THREADS).map(|value| value.string_value.trim()) {
+        None | Some("0" | "") => options.intra_threads,
+        Some(count) => count.parse().map_err(|_| {
+            let message = format!("`parameters` `{THREADS}`: expected a number of threads, found `{count}`");
+            Error::new(ErrorKind::InvalidConfig, message)
+        })?,
+    };
+    Ok(SessionOptions {
+        accelerators: accelerators.collect(),
+        optimization: match optimization.graph.unwrap_or_default().level {
+            ..0 => Optimization::Basic,
+            0 => Optimization::All,
+            1.. => Optimization::Extended,
+        },
+        intra_threads,
+        ..SessionOptions::default()
+    })
+}
+
+const THREADS: &str = "intra_op_thread_count";
+
 /// One device for each instance.
 fn devices(groups: &[ModelInstanceGroup], options: &LoadOptions) -> Result<Vec<Device>> {
     let mut devices = Vec::new();
@@ -245,6 +285,25 @@ mod tests {
         for (policy, asked, expected) in cases {
             assert_eq!(policy.patience(now, asked), expected, "{policy:?} {asked:?}");
         }
+    }
+
+    #[test]
+    fn sessions_compute_as_the_configuration_says() {
+        let read = |text: &str| {
+            session_options(&tintype_core::triton::parse(text).unwrap(), &LoadOptions::default())
+        };
+        let found = read(
+            "optimization { graph { level: 1 } execution_accelerators { cpu_execution_accelerator { name: 'openvino'
+             parameters { key: 'device_type' value: 'CPU' } } gpu_execution_accelerator { name: 'tensorrt' } } }
+             parameters { key: 'intra_op_thread_count' value { string_value: '3' } }",
+        )
+        .unwrap();
+        assert_eq!((found.optimization, found.intra_threads), (Optimization::Extended, 3));
+        let parameters = vec![("device_type".to_owned(), "CPU".to_owned())];
+        assert_eq!(found.accelerators, [Accelerator { name: "openvino".into(), parameters }]);
+        assert_eq!(read("optimization { graph { level: -1 } }").unwrap().optimization, Optimization::Basic);
+        let many = "parameters { key: 'intra_op_thread_count' value { string_value: 'many' } }";
+        assert_eq!(read(many).unwrap_err().kind(), ErrorKind::InvalidConfig);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::lanes::LaneId;
 use crate::loaded::Loaded;
 use crate::model::{Description, Model, Work, classes_of};
 use crate::pipeline::Pipeline;
-use crate::policy::Scheduling;
+use crate::policy::{self, Scheduling};
 use crate::prepare::PrepareQueue;
 use crate::registry::{IndexEntry, Missing, Registry, SHUTTING_DOWN};
 use crate::repository::Repository;
@@ -230,6 +230,7 @@ impl Runtime {
             .map(|model| Exposed {
                 name: &model.name,
                 version: model.number,
+                tags: &model.config.metric_tags,
                 counters: &model.stats.counters,
                 pending: u64::try_from(model.stats.in_flight.get()).unwrap_or(0),
             })
@@ -306,8 +307,11 @@ impl Runtime {
     /// Loads all sessions, warms and checks them, and starts a thread for each.
     pub(crate) fn start(&self, package: &Package, options: &LoadOptions) -> Result<Loaded> {
         let began = Instant::now();
-        let session_options =
-            SessionOptions { intra_threads: options.intra_threads, ..SessionOptions::default() };
+        let config = package.config.as_deref();
+        let session_options = match config {
+            Some(config) => policy::session_options(config, options)?,
+            None => SessionOptions { intra_threads: options.intra_threads, ..SessionOptions::default() },
+        };
         let mut loader = Loader {
             backend: self.backend.clone(),
             source: package.model.clone(),
@@ -316,8 +320,7 @@ impl Runtime {
             samples: Vec::new(),
         };
         // The first session tells what the model is; the others are then loaded side by side.
-        let probe = package.config.as_deref();
-        let device = match probe {
+        let device = match config {
             Some(config) => Scheduling::new(config, options)?.devices.first().copied().unwrap_or_default(),
             None => Device::default(),
         };

@@ -102,19 +102,19 @@ pub const FIELDS: &[Field] = &[
     ignored("optimization.cuda.*", "CUDA graphs are not captured"),
     mapped(
         "optimization.execution_accelerators.gpu_execution_accelerator.name",
-        "`tensorrt`: ONNX Runtime's provider, where its library has it",
+        "`tensorrt` or `cuda`: ONNX Runtime's provider, where its library has it",
     ),
-    ignored(
+    mapped(
         "optimization.execution_accelerators.gpu_execution_accelerator.parameters",
-        "the provider's own defaults hold",
+        "the provider's own settings",
     ),
     mapped(
         "optimization.execution_accelerators.cpu_execution_accelerator.name",
         "`openvino`: ONNX Runtime's provider, where its library has it",
     ),
-    ignored(
+    mapped(
         "optimization.execution_accelerators.cpu_execution_accelerator.parameters",
-        "the provider's own defaults hold",
+        "the provider's own settings",
     ),
     ignored("optimization.input_pinned_memory.enable", "ONNX Runtime copies to the device itself"),
     ignored("optimization.output_pinned_memory.enable", "ONNX Runtime copies from the device itself"),
@@ -144,12 +144,12 @@ pub const FIELDS: &[Field] = &[
     honoured("instance_group.gpus", "all where empty"),
     ignored("instance_group.secondary_devices.*", "for NVIDIA's Jetson"),
     ignored("instance_group.profile", "TensorRT's own"),
-    ignored("instance_group.passive", "every instance takes requests"),
+    honoured("instance_group.passive", "such instances are not made"),
     ignored("instance_group.host_policy", "the system places threads"),
     honoured("default_model_filename", "`model.onnx` where empty"),
     ignored("cc_model_filenames", "an ONNX model is the same for every device"),
     honoured("metric_tags", "labels of the model's metrics"),
-    ignored("parameters.*", "of Triton's backends"),
+    mapped("parameters.*", "`intra_op_thread_count` is honoured, others are of Triton's backends"),
     honoured("model_warmup.*", "the model is ready once all have passed"),
     refused("model_operations.op_library_filename", "no library of operators is loaded"),
     refused("model_transaction_policy.decoupled", "a request has one answer"),
@@ -271,7 +271,7 @@ mod tests {
                 ("dynamic_batching", "honoured"),
                 ("instance_group.count", "honoured"),
                 ("instance_group.rate_limiter", "ignored"),
-                ("parameters", "ignored"),
+                ("parameters", "mapped"),
             ]
         );
     }

@@ -10,7 +10,7 @@ use tintype_core::{Error, ErrorKind, ModelSource, Result};
 
 use super::session::OrtSession;
 use super::{Places, VERSION, error, operators, providers};
-use crate::{Backend, Session, SessionOptions};
+use crate::{Backend, Optimization, Session, SessionOptions};
 
 /// The one environment ONNX Runtime allows in a process; made by the first [`OrtBackend::new`] and never released.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
@@ -37,8 +37,11 @@ impl OrtBackend {
     }
 
     fn builder(&self, options: &SessionOptions) -> ort::Result<SessionBuilder> {
-        let level =
-            if options.optimize { GraphOptimizationLevel::All } else { GraphOptimizationLevel::Disable };
+        let level = match options.optimization {
+            Optimization::Basic => GraphOptimizationLevel::Level1,
+            Optimization::Extended => GraphOptimizationLevel::Level2,
+            Optimization::All => GraphOptimizationLevel::All,
+        };
         let builder = ort::session::Session::builder(&self.environment)?
             .with_optimization_level(level)?
             .with_parallel_execution(false)?

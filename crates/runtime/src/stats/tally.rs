@@ -204,6 +204,8 @@ impl Counters {
 pub(crate) struct Exposed<'a> {
     pub(crate) name: &'a str,
     pub(crate) version: u64,
+    /// `metric_tags` of its configuration.
+    pub(crate) tags: &'a BTreeMap<String, String>,
     pub(crate) counters: &'a Counters,
     /// Requests that wait or run.
     pub(crate) pending: u64,
@@ -258,31 +260,32 @@ pub(crate) fn write(models: &[Exposed<'_>], out: &mut String) -> std::fmt::Resul
             s.cache_miss.ns / 1000
         }),
     ];
+    let labels: Vec<String> = models.iter().map(labels).collect();
     let read: Vec<ModelStatistics> = models.iter().map(|m| m.counters.read(m.name, m.version)).collect();
     for (name, help, value) in METRICS {
         head(out, name, help, "counter")?;
-        for model in &read {
-            writeln!(out, "{name}{{{}}} {}", labels(&model.name, model.version), value(model))?;
+        for (labels, model) in labels.iter().zip(&read) {
+            writeln!(out, "{name}{{{labels}}} {}", value(model))?;
         }
     }
     let name = "nv_inference_request_failure";
     head(out, name, "Number of failed inference requests, all batch sizes", "counter")?;
-    for model in models {
+    for (labels, model) in labels.iter().zip(models) {
         for (failure, reason) in Failure::ALL {
             let count = model.counters.failures[failure as usize].read().count;
-            writeln!(out, "{name}{{{},reason=\"{reason}\"}} {count}", labels(model.name, model.version))?;
+            writeln!(out, "{name}{{{labels},reason=\"{reason}\"}} {count}")?;
         }
     }
     let name = "nv_inference_pending_request_count";
     head(out, name, "Instantaneous number of pending requests awaiting execution per-model.", "gauge")?;
-    for model in models {
-        writeln!(out, "{name}{{{}}} {}", labels(model.name, model.version), model.pending)?;
+    for (labels, model) in labels.iter().zip(models) {
+        writeln!(out, "{name}{{{labels}}} {}", model.pending)?;
     }
     let name = "nv_model_load_duration_secs";
     head(out, name, "Model load time in seconds", "gauge")?;
-    for model in models {
+    for (labels, model) in labels.iter().zip(models) {
         let seconds = Duration::from_nanos(model.counters.load.load(Ordering::Relaxed)).as_secs_f64();
-        writeln!(out, "{name}{{{}}} {seconds}", labels(model.name, model.version))?;
+        writeln!(out, "{name}{{{labels}}} {seconds}")?;
     }
     Ok(())
 }
@@ -291,9 +294,15 @@ fn head(out: &mut String, name: &str, help: &str, kind: &str) -> std::fmt::Resul
     write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
 }
 
-/// Names need no escapes: `check_name` admits neither quotes nor backslashes.
-fn labels(model: &str, version: u64) -> String {
-    format!("model=\"{model}\",version=\"{version}\"")
+/// The name needs no escapes: `check_name` admits neither quotes nor backslashes. Tags may say anything.
+fn labels(model: &Exposed<'_>) -> String {
+    let mut labels = format!("model=\"{}\",version=\"{}\"", model.name, model.version);
+    for (name, value) in model.tags {
+        let name = name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', "_");
+        let value = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        labels.push_str(&format!(",_{name}=\"{value}\""));
+    }
+    labels
 }
 
 fn nanos(time: Duration) -> u64 {
@@ -323,7 +332,10 @@ mod tests {
         assert!(read.last_inference > 1_600_000_000_000);
 
         let mut text = String::new();
-        write(&[Exposed { name: "m", version: 3, counters: &counters, pending: 7 }], &mut text).unwrap();
+        let none = BTreeMap::new();
+        let tags = BTreeMap::from([("cost center".to_owned(), "a \"b\"".to_owned())]);
+        let exposed = |name, tags| Exposed { name, version: 3, tags, counters: &counters, pending: 7 };
+        write(&[exposed("m", &none), exposed("n", &tags)], &mut text).unwrap();
         for line in [
             "nv_inference_request_success{model=\"m\",version=\"3\"} 2",
             "nv_inference_queue_duration_us{model=\"m\",version=\"3\"} 1000",
@@ -333,6 +345,7 @@ mod tests {
             "nv_inference_request_failure{model=\"m\",version=\"3\",reason=\"CANCELED\"} 0",
             "nv_cache_num_hits_per_model{model=\"m\",version=\"3\"} 1",
             "nv_inference_pending_request_count{model=\"m\",version=\"3\"} 7",
+            "nv_inference_count{model=\"n\",version=\"3\",_cost_center=\"a \\\"b\\\"\"} 2",
             "# TYPE nv_inference_count counter",
         ] {
             assert!(text.lines().any(|found| found == line), "`{line}` is not in\n{text}");
