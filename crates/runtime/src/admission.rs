@@ -3,9 +3,9 @@
 //! Requests are bounded per model, bytes over all models. A permit goes with the request and is given back when its last
 //! trace is gone from every queue, so that the bounds are bounds on memory and not only on callers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use prometheus_client::metrics::gauge::Gauge;
 use tintype_core::{Error, ErrorKind, Result};
@@ -55,6 +55,27 @@ pub(crate) struct Admission {
     in_flight: Gauge,
     /// Moving mean of how long answered requests took. With a full queue, the next one would take about as long.
     latency_micros: AtomicU64,
+    pace: Mutex<Pace>,
+}
+
+/// How fast requests are answered while others wait.
+#[derive(Debug, Default)]
+struct Pace {
+    last: Option<Instant>,
+    /// Moving mean of the time from answer to answer; `None` before there was one.
+    gap: Option<Duration>,
+}
+
+impl Pace {
+    /// A request was answered at `now`, `took` after it came, and `others` are still in.
+    fn answered(&mut self, now: Instant, took: Duration, others: usize) {
+        // A pause in which nothing was asked says nothing: an answer cannot be later than it took.
+        let gap = self.last.map_or(took, |last| now.saturating_duration_since(last).min(took));
+        let mean = self.gap.unwrap_or(gap);
+        self.gap = Some(mean - mean / 16 + gap / 16);
+        // Without others, what follows begins anew.
+        self.last = (others > 0).then_some(now);
+    }
 }
 
 /// A request's place, for as long as it lives.
@@ -80,6 +101,7 @@ impl Admission {
             bytes,
             in_flight,
             latency_micros: AtomicU64::new(0),
+            pace: Mutex::default(),
         }
     }
 
@@ -118,13 +140,39 @@ impl Admission {
         (self.max_requests as usize).saturating_sub(self.requests.available_permits())
     }
 
+    /// Refuses a request that cannot be answered by its deadline, with those that are in before it.
+    ///
+    /// By Little's law the last of `n` requests waits `n` times the mean time from answer to answer.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded`, saying how long it would take.
+    pub(crate) fn check_deadline(&self, now: Instant, deadline: Option<Instant>) -> Result<()> {
+        let Some(deadline) = deadline else { return Ok(()) };
+        let Some(gap) = self.pace().gap else { return Ok(()) };
+        let needed = gap.saturating_mul(u32::try_from(self.in_flight()).unwrap_or(u32::MAX));
+        let left = deadline.saturating_duration_since(now);
+        if needed <= left {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::DeadlineExceeded,
+            format!("the deadline is {left:.0?} away, and an answer would take about {needed:.0?}"),
+        )
+        .with_retry_after(needed.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end())))
+    }
+
     /// Learns how long an answered request took.
     pub(crate) fn observe(&self, latency: Duration) {
+        self.pace().answered(Instant::now(), latency, self.in_flight().saturating_sub(1));
         let new = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         let old = self.latency_micros.load(Ordering::Relaxed);
         let mean = if old == 0 { new } else { old - old / 8 + new / 8 };
         // Two threads may both read `old`; an estimate can bear to lose one of them.
         self.latency_micros.store(mean, Ordering::Relaxed);
+    }
+
+    fn pace(&self) -> std::sync::MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_bytes(&self, bytes: usize) -> Result<OwnedSemaphorePermit> {
@@ -191,6 +239,31 @@ mod tests {
             door.observe(Duration::from_secs(4000));
         }
         assert_eq!(door.admit(0).unwrap_err().retry_after(), Some(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn a_deadline_is_held_against_the_pace_of_the_answers() {
+        const MS: Duration = Duration::from_millis(1);
+        let door = door(100, 1 << 20);
+        let now = Instant::now();
+        let check = |millis: u32| door.check_deadline(now, Some(now + MS * millis));
+        check(0).expect("nothing is known");
+        for answer in 1..=200 {
+            // Busy all the time: an answer each 10 ms, of requests that waited long.
+            door.pace().answered(now + MS * 10 * answer, MS * 500, 50);
+        }
+        let places: Vec<_> = (0..20).map(|_| door.admit(0).unwrap()).collect();
+        assert_eq!(check(150).unwrap_err().kind(), ErrorKind::DeadlineExceeded);
+        check(250).expect("20 times 10 ms");
+        drop(places);
+        let _alone = door.admit(0).unwrap();
+        check(15).expect("nobody is before it");
+
+        let mut pace = Pace::default();
+        for hour in 1..=100 {
+            pace.answered(now + Duration::from_secs(3600) * hour, MS * 7, 0);
+        }
+        assert_eq!(pace.gap.unwrap().as_millis(), 7, "pauses do not count");
     }
 
     #[tokio::test(start_paused = true)]

@@ -149,7 +149,6 @@ impl Instance {
         match computed {
             Ok(outputs) => {
                 self.pipeline.queue.took(rows, took);
-                self.pipeline.observe_pace(took, batch.len());
                 self.scatter(batch, outputs);
                 Verdict::Sound
             }

@@ -1,8 +1,7 @@
 //! What an engine's model is made of: the signature, the prepared jobs and the instances that run them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tintype_core::{Error, ErrorKind, ImageClassifier, Result, Signature};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,11 +24,8 @@ pub(crate) struct Pipeline {
     /// Places of those who may wait, for each level that bounds them.
     places: Vec<Option<Arc<Semaphore>>>,
     pub(crate) stats: Arc<ModelStats>,
-    instances: usize,
     /// Instances that can run, now.
     instances_up: AtomicUsize,
-    /// Moving mean of what one request costs an instance, in microseconds.
-    pace: AtomicU64,
 }
 
 impl Pipeline {
@@ -40,7 +36,7 @@ impl Pipeline {
         scheduling: Scheduling,
         stats: Arc<ModelStats>,
     ) -> Self {
-        let Scheduling { batch, levels, preserve_ordering, devices } = scheduling;
+        let Scheduling { batch, levels, preserve_ordering, devices: _ } = scheduling;
         let places = levels.policies.iter().map(|policy| policy.max_queue_size);
         Self {
             name: name.to_owned(),
@@ -50,9 +46,7 @@ impl Pipeline {
             places: places.map(|size| size.map(|size| Arc::new(Semaphore::new(size)))).collect(),
             levels,
             stats,
-            instances: devices.len(),
             instances_up: AtomicUsize::new(0),
-            pace: AtomicU64::new(0),
         }
     }
 
@@ -77,33 +71,6 @@ impl Pipeline {
             Ok(place) => Ok(Some(place)),
             Err(_) => Err(Error::new(ErrorKind::Overloaded, "Exceeds maximum queue size")),
         }
-    }
-
-    /// Refuses a request that cannot be answered by its deadline, `ahead` others being before it.
-    ///
-    /// # Errors
-    /// `DeadlineExceeded`, saying how long it would take.
-    pub(crate) fn check_deadline(&self, deadline: Option<Instant>, ahead: usize) -> Result<()> {
-        let Some(deadline) = deadline else { return Ok(()) };
-        let pace = Duration::from_micros(self.pace.load(Ordering::Relaxed));
-        let turns = ahead / self.instances.max(1) + 1;
-        let needed = pace.saturating_mul(u32::try_from(turns).unwrap_or(u32::MAX));
-        let left = deadline.saturating_duration_since(Instant::now());
-        if needed <= left {
-            return Ok(());
-        }
-        Err(Error::new(
-            ErrorKind::DeadlineExceeded,
-            format!("the deadline is {left:.0?} away, and an answer would take about {needed:.0?}"),
-        ))
-    }
-
-    /// Learns what one request of a batch cost an instance.
-    pub(crate) fn observe_pace(&self, infer: Duration, requests: usize) {
-        let new = u64::try_from(infer.as_micros()).unwrap_or(u64::MAX) / requests.max(1) as u64;
-        let old = self.pace.load(Ordering::Relaxed);
-        // Two instances may both read `old`; an estimate can bear to lose one of them.
-        self.pace.store(if old == 0 { new } else { old - old / 8 + new / 8 }, Ordering::Relaxed);
     }
 
     /// # Errors

@@ -268,7 +268,7 @@ impl Admission {
         if patience.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(expired());
         }
-        pipeline.check_deadline(patience.deadline, self.model.admission.in_flight().saturating_sub(1))?;
+        self.model.admission.check_deadline(now, patience.deadline)?;
         let queued = pipeline.enqueue(level)?;
         let (reply, answer) = oneshot::channel();
         let ticket = Ticket::new(reply, patience, queued, self.permit);
