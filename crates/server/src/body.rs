@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use tintype_core::{Error, ErrorKind, Result};
-use tintype_runtime::Admitted;
 use tokio::time::Instant;
 
-use crate::ServerConfig;
+use crate::compression::Coding;
+use crate::{ServerConfig, deadline, heavy};
 
 /// A refused body of at most so many bytes is read and thrown away before the refusal is sent, for at most
 /// [`DISCARD_TIME`]: a client that still sends when the connection closes may never see the answer.
@@ -30,17 +31,17 @@ pub(crate) fn announced(headers: &HeaderMap, limit: usize) -> Result<Option<usiz
     }
 }
 
-/// Reads a body of an admitted request into one buffer.
+/// Reads a body into one buffer. Of one whose length was not announced, `grow` takes a place for each piece.
 ///
 /// # Errors
-/// `PayloadTooLarge`; `Overloaded` when a body in chunks outgrows what may be in flight; `RequestTimeout` when it comes
-/// too slowly; `DeadlineExceeded`; `Cancelled` when the client hangs up.
+/// `PayloadTooLarge`; those of `grow`; `RequestTimeout` when it comes too slowly; `DeadlineExceeded`; `Cancelled` when
+/// the client hangs up.
 pub(crate) async fn read(
     body: Body,
     announced: Option<usize>,
-    admitted: &mut Admitted,
     config: &ServerConfig,
     deadline: Instant,
+    mut grow: impl FnMut(usize) -> Result<()>,
 ) -> Result<Bytes> {
     let mut reader = Reader { body, idle: config.body_idle_timeout, deadline };
     let Some(first) = reader.chunk().await? else { return Ok(Bytes::new()) };
@@ -48,7 +49,7 @@ pub(crate) async fn read(
     let mut reserve = |read: usize, chunk: usize| match announced {
         Some(_) => Ok(()),
         None if read > config.max_body_bytes => Err(too_large(config.max_body_bytes, read)),
-        None => admitted.grow(chunk),
+        None => grow(chunk),
     };
     reserve(read, first.len())?;
     let Some(second) = reader.chunk().await? else { return Ok(first) };
@@ -65,9 +66,26 @@ pub(crate) async fn read(
     Ok(whole.freeze())
 }
 
+/// Reads and decompresses the body of a request that asks no model.
+///
+/// # Errors
+/// As [`read`], and for a body that is not compressed as it says.
+pub(crate) async fn whole(request: Request, config: &ServerConfig) -> Result<Bytes> {
+    let (parts, body) = request.into_parts();
+    let deadline = deadline::of(&parts.headers, config)?;
+    let coding = Coding::of_request(&parts.headers)?;
+    let limit = config.max_body_bytes;
+    let length = announced(&parts.headers, limit)?;
+    let body = read(body, length, config, deadline, |_| Ok(())).await?;
+    match coding {
+        Some(coding) => heavy::run(body.len(), move || coding.decompress(&body, limit)).await,
+        None => Ok(body),
+    }
+}
+
 /// Throws away the body of a refused request, where that is cheap.
-pub(crate) async fn discard(body: Body, headers: &HeaderMap, announced: Option<usize>) {
-    let small = announced.is_some_and(|length| length <= DISCARD_BYTES);
+pub(crate) async fn discard(body: Body, headers: &HeaderMap) {
+    let small = announced(headers, DISCARD_BYTES).is_ok_and(|length| length.is_some());
     // A client that waits for `100 Continue` has sent nothing yet, and will not.
     if !small || headers.contains_key(header::EXPECT) {
         return;

@@ -1,4 +1,4 @@
-//! Requests by route and status. The stages within a request are the runtime's metrics.
+//! Requests by route or method and status. The stages within a request are the runtime's metrics.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,19 +21,33 @@ struct ByRoute {
     status: u16,
 }
 
-/// What the HTTP layer counts.
-#[derive(Debug)]
-pub(crate) struct HttpMetrics {
-    registry: Registry,
-    requests: Family<ByRoute, Counter>,
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ByMethod {
+    method: String,
+    code: i32,
 }
 
-impl HttpMetrics {
+/// What the front ends count.
+#[derive(Debug)]
+pub(crate) struct RequestMetrics {
+    registry: Registry,
+    http: Family<ByRoute, Counter>,
+    grpc: Family<ByMethod, Counter>,
+}
+
+impl RequestMetrics {
     pub(crate) fn new() -> Self {
-        let requests = Family::<ByRoute, Counter>::default();
+        let http = Family::<ByRoute, Counter>::default();
+        let grpc = Family::<ByMethod, Counter>::default();
         let mut registry = Registry::with_prefix("tintype");
-        registry.register("http_requests", "HTTP requests by route and status", requests.clone());
-        Self { registry, requests }
+        registry.register("http_requests", "HTTP requests by route and status", http.clone());
+        registry.register("grpc_requests", "gRPC requests by method and status code", grpc.clone());
+        Self { registry, http, grpc }
+    }
+
+    /// Counts an answer of gRPC.
+    pub(crate) fn count_grpc(&self, method: &'static str, code: i32) {
+        self.grpc.get_or_create(&ByMethod { method: method.to_owned(), code }).inc();
     }
 
     /// Writes the metrics in OpenMetrics text, without the closing `# EOF`.
@@ -42,10 +56,47 @@ impl HttpMetrics {
     }
 }
 
-/// Counts every answer.
-pub(crate) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// OpenMetrics text in the plain format, which every collector reads: there a counter's description has the name that
+/// its samples have, and units are not described.
+pub(crate) fn plain(openmetrics: &str) -> String {
+    let counters =
+        openmetrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter"));
+    let renamed: Vec<&str> =
+        counters.filter(|name| openmetrics.contains(&format!("\n{name}_total"))).collect();
+    let mut out = String::with_capacity(openmetrics.len() + 64 * renamed.len());
+    for line in openmetrics.lines().filter(|line| !line.starts_with("# UNIT ") && *line != "# EOF") {
+        let described = line.strip_prefix("# TYPE ").or_else(|| line.strip_prefix("# HELP "));
+        let name = described.and_then(|rest| rest.split(' ').next());
+        match name.filter(|name| renamed.contains(name)) {
+            // Both words before the name have as many letters.
+            Some(name) => {
+                let end = "# TYPE ".len() + name.len();
+                out.extend([&line[..end], "_total", &line[end..], "\n"]);
+            }
+            None => out.extend([line, "\n"]),
+        }
+    }
+    out
+}
+
+/// Counts every answer of HTTP.
+pub(crate) async fn count_http(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
-    app.metrics.requests.get_or_create(&ByRoute { route, status: response.status().as_u16() }).inc();
+    app.metrics.http.get_or_create(&ByRoute { route, status: response.status().as_u16() }).inc();
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_have_the_names_of_their_samples() {
+        let text = "# HELP a Of a.\n# TYPE a counter\na_total{x=\"1\"} 2\n# HELP b Of b.\n# TYPE b histogram\n\
+                    # UNIT b seconds\nb_sum 1\n# HELP c Of c.\n# TYPE c counter\nc 3\n# EOF\n";
+        let expected = "# HELP a_total Of a.\n# TYPE a_total counter\na_total{x=\"1\"} 2\n# HELP b Of b.\n\
+                        # TYPE b histogram\nb_sum 1\n# HELP c Of c.\n# TYPE c counter\nc 3\n";
+        assert_eq!(plain(text), expected);
+    }
 }

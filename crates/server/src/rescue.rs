@@ -1,11 +1,13 @@
-//! The one point where an [`Error`] becomes a response; failures are logged here and nowhere else.
+//! Where an [`Error`] becomes a response; failures are logged here and nowhere else.
+//!
+//! KServe's routes and gRPC's methods have bodies of their own, and come here for the rest.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::error::Error as _;
 use std::time::Duration;
-use tintype_api::{ErrorBody, status};
+use tintype_api::{Audience, ErrorBody, status};
 use tintype_core::{Error, ErrorKind};
 
 /// What a handler fails with.
@@ -21,24 +23,28 @@ impl From<Error> for Rescue {
 impl IntoResponse for Rescue {
     fn into_response(self) -> Response {
         let Self(error) = self;
-        let status =
-            StatusCode::from_u16(status(error.kind()).http).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        log(status, &error);
-        let mut response = (status, Json(ErrorBody::from(&error))).into_response();
-        if let Some(after) = retry_after(&error) {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after));
-        }
-        response
+        respond(status(error.kind()).http, &error, Json(ErrorBody::from(&error)))
     }
 }
 
+/// The response to `error`, which is logged here.
+pub(crate) fn respond(status: u16, error: &Error, body: impl IntoResponse) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    log(error);
+    let mut response = (status, body).into_response();
+    if let Some(after) = retry_after(error) {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after));
+    }
+    response
+}
+
 /// Faults of the server are errors; those of a caller, and refusals under load, are not worth a line each.
-fn log(status: StatusCode, error: &Error) {
+pub(crate) fn log(error: &Error) {
     let (kind, hint) = (error.kind().as_str(), error.hint());
     let cause = error.source().map(ToString::to_string);
-    match status {
-        StatusCode::INTERNAL_SERVER_ERROR => tracing::error!(kind, %error, hint, cause, "request failed"),
-        _ => tracing::debug!(kind, %error, status = status.as_u16(), "request refused"),
+    match status(error.kind()).audience {
+        Audience::Operator => tracing::error!(kind, %error, hint, cause, "request failed"),
+        Audience::Caller => tracing::debug!(kind, %error, hint, "request refused"),
     }
 }
 

@@ -1,61 +1,61 @@
-//! Connections: accepting them, serving them, and draining when told to stop.
+//! The ports: binding them, serving them, and draining when told to stop.
 
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
 use tintype_core::{Error, ErrorKind, Result};
 use tintype_runtime::Runtime;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinSet;
+use tokio::net::TcpListener;
 use tokio::time::Instant;
-use tower::ServiceExt;
 
-use crate::{ServerConfig, app};
-
-/// Bytes of a request's head, and its headers: far above what clients send, far below what would hurt.
-const MAX_HEADER_BYTES: usize = 32 << 10;
-const MAX_HEADERS: usize = 100;
-
-/// How long to wait after a failure to accept, which is mostly a want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+use crate::app::{self, App};
+use crate::connections::{Port, Wire};
+use crate::{ServerConfig, grpc};
 
 /// A server that listens, and answers once it [serves](Server::serve).
 #[derive(Debug)]
 pub struct Server {
+    http: Option<Bound>,
+    grpc: Option<Bound>,
+    metrics: Option<Bound>,
+    app: Arc<App>,
+}
+
+/// A port that listens.
+#[derive(Debug)]
+struct Bound {
     listener: TcpListener,
-    local_addr: SocketAddr,
-    router: Router,
-    config: ServerConfig,
-    runtime: Arc<Runtime>,
+    address: SocketAddr,
 }
 
 impl Server {
-    /// Listens at the config's address.
+    /// Listens at the config's addresses.
     ///
     /// # Errors
-    /// `Io` when that is not possible.
+    /// `Io` when that is not possible; `Internal` when the description of gRPC's methods is damaged.
     pub async fn bind(config: ServerConfig, runtime: Arc<Runtime>) -> Result<Self> {
-        let cannot = |error: std::io::Error| {
-            Error::new(ErrorKind::Io, format!("listening on `{}`: {error}", config.address))
-                .with_source(error)
-        };
-        let listener = TcpListener::bind(config.address).await.map_err(cannot)?;
-        let local_addr = listener.local_addr().map_err(cannot)?;
-        let router = app::router(runtime.clone(), config.clone());
-        Ok(Self { listener, local_addr, router, config, runtime })
+        let listen = config.listen;
+        Ok(Self {
+            http: bind(listen.http).await?,
+            grpc: bind(listen.grpc).await?,
+            metrics: bind(listen.metrics).await?,
+            app: Arc::new(App::new(runtime, config)),
+        })
     }
 
-    /// Where it listens.
-    pub fn local_addr(&self) -> SocketAddr {
-        self.local_addr
+    /// Where HTTP is answered.
+    pub fn http_addr(&self) -> Option<SocketAddr> {
+        self.http.as_ref().map(|bound| bound.address)
+    }
+
+    /// Where gRPC is answered.
+    pub fn grpc_addr(&self) -> Option<SocketAddr> {
+        self.grpc.as_ref().map(|bound| bound.address)
+    }
+
+    /// Where metrics are answered, and nothing else.
+    pub fn metrics_addr(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|bound| bound.address)
     }
 
     /// Serves until `shutdown` resolves; then accepts no more, answers everything accepted, and drains the runtime.
@@ -63,83 +63,49 @@ impl Server {
     /// # Errors
     /// `DeadlineExceeded` when draining took longer than the config allows: what was left was cut off.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<()> {
-        let Self { listener, router, config, runtime, .. } = self;
-        let graceful = GracefulShutdown::new();
-        let slots = Arc::new(Semaphore::new(config.max_connections));
-        let mut connections = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
-        loop {
-            tokio::select! {
-                () = &mut shutdown => break,
-                (slot, stream) = accept(&listener, &slots) => {
-                    let connection = serve_connection(stream, router.clone(), &config, &graceful);
-                    connections.spawn(async move {
-                        connection.await;
-                        drop(slot);
-                    });
+        let Self { http, grpc, metrics, app } = self;
+        let port = |bound: Option<Bound>, wire, router| {
+            let port = bound.map(|Bound { listener, .. }| Port {
+                listener,
+                wire,
+                router,
+                config: app.config.clone(),
+            });
+            let stopping = app.stop.subscribe();
+            async move {
+                if let Some(port) = port {
+                    port.serve(stopping).await;
                 }
-                Some(ended) = connections.join_next() => report(ended),
             }
-        }
-        drop(listener);
-        tracing::info!(connections = connections.len(), "draining");
-        let end = Instant::now() + config.drain_timeout;
-        if tokio::time::timeout_at(end, graceful.shutdown()).await.is_err() {
-            tracing::warn!(connections = connections.len(), "connections were cut off by the drain timeout");
-        }
-        connections.shutdown().await;
-        runtime.drain(end.saturating_duration_since(Instant::now())).await
+        };
+        let grpc_router = match &grpc {
+            Some(_) => grpc::router(app.clone())?,
+            None => axum::Router::new(),
+        };
+        let ports = async {
+            tokio::join!(
+                port(http, Wire::Http1, app::router(app.clone())),
+                port(grpc, Wire::Http2, grpc_router),
+                port(metrics, Wire::Http1, app::metrics_router(app.clone())),
+            )
+        };
+        let stop = async {
+            shutdown.await;
+            let end = Instant::now() + app.config.drain_timeout;
+            app.stop.send_replace(Some(end));
+            end
+        };
+        let (_, end) = tokio::join!(ports, stop);
+        app.runtime.drain(end.saturating_duration_since(Instant::now())).await
     }
 }
 
-/// The next connection, once there is a slot for it.
-async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (Option<OwnedSemaphorePermit>, TcpStream) {
-    // `None` would mean that the semaphore was closed, which nobody does.
-    let slot = slots.clone().acquire_owned().await.ok();
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return (slot, stream),
-            // The client gave up between connecting and being accepted.
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
-            Err(error) => {
-                tracing::error!(%error, "accepting a connection failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Serves one connection to its end. A client that hangs up drops its handler, and so cancels its request.
-fn serve_connection(
-    stream: TcpStream,
-    router: Router,
-    config: &ServerConfig,
-    graceful: &GracefulShutdown,
-) -> impl Future<Output = ()> + use<> {
-    // Answers are written whole: waiting to fill a packet would only delay them.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "setting TCP_NODELAY failed");
-    }
-    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-        router.clone().oneshot(request.map(Body::new))
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
-        .max_headers(MAX_HEADERS)
-        .max_header_size(MAX_HEADER_BYTES)
-        .serve_connection(TokioIo::new(stream), service);
-    let connection = graceful.watch(connection);
-    async move {
-        if let Err(error) = connection.await {
-            // A client that hung up or sent nonsense: ordinary.
-            tracing::debug!(%error, "connection ended");
-        }
-    }
-}
-
-fn report(ended: std::result::Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        tracing::error!(%error, "serving a connection panicked");
-    }
+async fn bind(address: Option<SocketAddr>) -> Result<Option<Bound>> {
+    let Some(address) = address else { return Ok(None) };
+    let cannot = |error: std::io::Error| {
+        Error::new(ErrorKind::Io, format!("listening on `{address}`: {error}")).with_source(error)
+    };
+    let listener = TcpListener::bind(address).await.map_err(cannot)?;
+    let address = listener.local_addr().map_err(cannot)?;
+    Ok(Some(Bound { listener, address }))
 }

@@ -1,5 +1,7 @@
 //! The command line, as types. What a command does is in `command/`.
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 
 use crate::command;
@@ -36,8 +38,8 @@ pub enum Command {
     Predict(command::predict::PredictArgs),
     /// Create, inspect, verify and unpack packages
     Package(command::package::PackageArgs),
-    /// Serve models over HTTP
-    Serve(command::serve::ServeArgs),
+    /// Serve models over HTTP and gRPC
+    Serve(Box<command::serve::ServeArgs>),
     /// Say what was found on this machine: CPU features, ONNX Runtime, limits
     Doctor(command::doctor::DoctorArgs),
     /// Draw a data set, train on it, package, evaluate and serve the model (not in this build)
@@ -49,4 +51,14 @@ pub enum Command {
     /// Measure a model on a labelled data set (not in this build)
     #[cfg(not(feature = "train"))]
     Evaluate(command::absent::AbsentArgs),
+}
+
+impl Command {
+    /// Where the log goes instead of stderr.
+    pub fn log_file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Serve(args) => args.log_args().log_file.as_ref(),
+            _ => None,
+        }
+    }
 }

@@ -15,7 +15,7 @@ use cli::{Cli, Command};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    telemetry::init(&cli.log, cli.log_format)
+    telemetry::init(&cli.log, cli.log_format, cli.command.log_file())
         .and_then(|()| run(cli.command))
         .unwrap_or_else(|error| telemetry::report(&error))
 }
@@ -27,7 +27,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Evaluate(args) => command::evaluate::run(args),
         Command::Predict(args) => command::predict::run(args),
         Command::Package(args) => command::package::run(args),
-        Command::Serve(args) => command::serve::run(args),
+        Command::Serve(args) => command::serve::run(*args),
         Command::Doctor(args) => command::doctor::run(args),
     }
 }

@@ -44,7 +44,7 @@ pub fn classify(scores: &Tensor, count: usize, labels: &[String], batched: bool)
                 ErrorKind::InvalidArgument,
                 format!(
                     "class result not available for output due to unsupported type '{}'",
-                    super::datatype(data.dtype())
+                    data.dtype().kserve()
                 ),
             ));
         }

@@ -1,5 +1,9 @@
 //! The gRPC form of requests and answers.
 
+mod answers;
+
+pub use answers::{load, log_changes, unload_dependents};
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -11,9 +15,7 @@ use super::proto::model_infer_request::{InferInputTensor, InferRequestedOutputTe
 use super::proto::model_infer_response::InferOutputTensor;
 use super::proto::{InferParameter, InferTensorContents, ModelInferRequest, ModelInferResponse};
 use super::request::{dtype_of, region, requested, shape_of};
-use super::{
-    Content, Form, Input, Options, Output, Parameter, Parameters, Reply, Request, Value, datatype, invalid,
-};
+use super::{Content, Form, Input, Options, Output, Parameter, Parameters, Reply, Request, Value, invalid};
 
 /// Decodes a request.
 ///
@@ -100,14 +102,14 @@ fn typed_tensor(
         DType::F16 | DType::BF16 => {
             return Err(invalid(format!(
                 "input '{input}' of type '{}' needs raw_input_contents",
-                datatype(dtype)
+                dtype.kserve()
             )));
         }
     };
     if let Some(wrong) = fields.iter().find(|&&field| field != right) {
         return Err(invalid(format!(
             "unexpected '{wrong}' for input '{input}' of type '{}', expected '{right}'",
-            datatype(dtype)
+            dtype.kserve()
         )));
     }
     let data = match dtype {
@@ -155,7 +157,7 @@ fn filled(contents: &InferTensorContents) -> Vec<&'static str> {
 fn narrow<W: Copy, N: TryFrom<W> + Element>(input: &str, values: Vec<W>) -> Result<TensorData> {
     let values = values.into_iter().map(N::try_from).collect::<Result<_, _>>();
     values.map(N::wrap).map_err(|_| {
-        invalid(format!("input '{input}' has elements that are out of the range of '{}'", datatype(N::DTYPE)))
+        invalid(format!("input '{input}' has elements that are out of the range of '{}'", N::DTYPE.kserve()))
     })
 }
 
@@ -194,7 +196,7 @@ pub fn encode(reply: Reply) -> Result<ModelInferResponse> {
     for output in reply.outputs {
         let mut tensor = InferOutputTensor {
             name: output.name,
-            datatype: datatype(output.tensor.dtype()).to_owned(),
+            datatype: output.tensor.dtype().kserve().to_owned(),
             shape: output
                 .tensor
                 .shape()

@@ -16,7 +16,6 @@
 pub mod binary;
 pub mod classification;
 mod data;
-mod datatype;
 mod depth;
 pub mod generate;
 pub mod grpc;
@@ -32,7 +31,6 @@ pub mod settings;
 mod shared_memory;
 mod statistics;
 
-pub use datatype::{datatype, parse_datatype};
 pub use metadata::{ModelMetadata, ServerMetadata, TensorMetadata};
 pub use parameters::{Options, Parameter, Parameters};
 pub use reply::{Content, Outputs, Reply, ReplyOutput};

@@ -7,7 +7,7 @@ use sonic_rs::LazyValue;
 use tintype_core::{DType, Result, Tensor};
 
 use super::binary::{self, Origin};
-use super::{Options, Parameters, data, invalid, parse_datatype, parse_json};
+use super::{Options, Parameters, data, invalid, parse_json};
 
 /// An inference request, as both wires say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -249,7 +249,7 @@ pub(super) fn region(tensor: &str, parameters: &Parameters) -> Result<Option<Reg
 }
 
 pub(super) fn dtype_of(input: &str, name: &str) -> Result<DType> {
-    parse_datatype(name).ok_or_else(|| invalid(format!("input '{input}' has unknown datatype '{name}'")))
+    DType::from_kserve(name).ok_or_else(|| invalid(format!("input '{input}' has unknown datatype '{name}'")))
 }
 
 pub(super) fn shape_of(input: &str, shape: &[i64]) -> Result<Vec<usize>> {

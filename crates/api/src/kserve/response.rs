@@ -6,7 +6,7 @@ use serde::Serialize;
 use tintype_core::{Error, ErrorKind, Result, TensorData};
 
 use super::binary;
-use super::{Content, Reply, ReplyOutput, datatype};
+use super::{Content, Reply, ReplyOutput};
 
 /// An answer as an HTTP body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +109,7 @@ impl Json<'_> {
     fn output(&mut self, output: &ReplyOutput) -> Result<()> {
         self.member("name", &output.name)?;
         self.raw(",");
-        self.member("datatype", datatype(output.tensor.dtype()))?;
+        self.member("datatype", output.tensor.dtype().kserve())?;
         self.raw(",");
         self.member("shape", output.tensor.shape())?;
         match &output.content {

@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use proptest::prelude::*;
 use tintype_api::kserve::binary::{self, Origin};
-use tintype_api::kserve::{Content, Reply, ReplyOutput, datatype, request, response};
+use tintype_api::kserve::{Content, Reply, ReplyOutput, request, response};
 use tintype_core::{DType, Element, Tensor, TensorData};
 
 use crate::support::only;
@@ -96,7 +96,7 @@ proptest! {
     #[test]
     fn hostile_data_is_refused(data in "[\\[\\],0-9\"a-z.e+{}:-]{0,60}", shape in prop::collection::vec(-2i64..5, 0..4)) {
         for &dtype in DType::ALL {
-            let name = datatype(dtype);
+            let name = dtype.kserve();
             let body = format!(r#"{{"inputs":[{{"name":"x","shape":{shape:?},"datatype":"{name}","data":{data}}}]}}"#);
             if let Ok(request) = request::decode("m", None, body.as_bytes()) {
                 let tensor = only(request);

@@ -13,10 +13,9 @@ use tintype_runtime::InferOptions;
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::deadline::Deadline;
 use crate::params::Params;
 use crate::rescue::Rescue;
-use crate::{body, multipart};
+use crate::{body, deadline, multipart};
 
 /// What the query may choose.
 #[derive(Debug, Deserialize)]
@@ -40,22 +39,22 @@ impl PredictQuery {
 pub(crate) async fn predict(
     State(app): State<Arc<App>>,
     Params(query): Params<PredictQuery>,
-    Deadline(deadline): Deadline,
     request: Request,
 ) -> Result<Json<PredictResponse>, Rescue> {
-    let options = query.options(deadline)?;
     let (parts, body) = request.into_parts();
+    let deadline = deadline::of(&parts.headers, &app.config)?;
+    let options = query.options(deadline)?;
     let length = body::announced(&parts.headers, app.config.max_body_bytes)?;
     let admitted = Encoding::of(&parts.headers)
         .and_then(|encoding| Ok((encoding, app.runtime.admit(query.model.as_deref(), length.unwrap_or(0))?)));
     let (encoding, mut admitted) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            body::discard(body, &parts.headers, length).await;
+            body::discard(body, &parts.headers).await;
             return Err(refusal.into());
         }
     };
-    let body = body::read(body, length, &mut admitted, &app.config, deadline).await?;
+    let body = body::read(body, length, &app.config, deadline, |more| admitted.grow(more)).await?;
     let image = encoding.image(body)?;
     let answer = admitted.classify(image, options).await?;
     Ok(Json(PredictResponse::new(answer.predictions)?))

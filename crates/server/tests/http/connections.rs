@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tintype_core::ErrorKind;
 use tintype_engine::mock::{Gate, Step};
-use tintype_server::{Server, ServerConfig};
+use tintype_server::{Listen, Server, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::support::*;
@@ -102,7 +102,8 @@ async fn connections_beyond_the_limit_wait_to_be_accepted() {
 #[tokio::test]
 async fn an_address_in_use_is_an_error_that_names_it() {
     let server = Setup::default().start().await;
-    let config = ServerConfig { address: server.address, ..ServerConfig::default() };
+    let listen = Listen { http: Some(server.address), grpc: None, metrics: None };
+    let config = ServerConfig { listen, ..ServerConfig::default() };
     let error = Server::bind(config, server.runtime.clone()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.message().starts_with(&format!("listening on `{}`", server.address)), "{error}");

@@ -3,7 +3,9 @@
 mod client;
 mod connections;
 mod docs;
+mod grpc;
 mod info;
+mod kserve;
 mod limits;
 mod metrics;
 mod missing;

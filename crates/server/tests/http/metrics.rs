@@ -9,10 +9,7 @@ async fn requests_and_stages_are_counted() {
     server.post("/predict", "image/png", b"hello").await;
     server.get("/some/path/of/a/scanner").await;
     let metrics = server.get("/metrics").await;
-    assert_eq!(
-        metrics.header("content-type"),
-        Some("application/openmetrics-text; version=1.0.0; charset=utf-8")
-    );
+    assert_eq!(metrics.header("content-type"), Some("text/plain; charset=utf-8"));
     for line in [
         "tintype_http_requests_total{route=\"/predict\",status=\"200\"} 1",
         "tintype_http_requests_total{route=\"/predict\",status=\"400\"} 1",
@@ -24,5 +21,7 @@ async fn requests_and_stages_are_counted() {
     ] {
         assert!(metrics.text().contains(line), "`{line}` is not in\n{}", metrics.text());
     }
-    assert!(metrics.text().ends_with("# EOF\n"));
+    let alone = server.on(server.metrics_address, "/metrics/").await;
+    assert_eq!((alone.status, alone.text().lines().next()), (200, metrics.text().lines().next()));
+    assert_eq!(server.on(server.metrics_address, "/v2").await.status, 404);
 }

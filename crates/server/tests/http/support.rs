@@ -11,7 +11,7 @@ use tintype_core::{
 };
 use tintype_engine::mock::{MockBackend, MockModel, Step};
 use tintype_runtime::{LoadOptions, Runtime, RuntimeConfig, Snapshot};
-use tintype_server::{Server, ServerConfig};
+use tintype_server::{Listen, Server, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -53,9 +53,19 @@ pub fn package(name: &str) -> Package {
     }
 }
 
+/// A model that answers with what it is asked: `x` and `s` come back as `y` and `t`.
+pub fn echo(script: impl IntoIterator<Item = Step>) -> Setup {
+    let spec = |name: &str, dtype| TensorSpec { name: name.into(), dtype, shape: vec![None, None] };
+    let inputs = vec![spec("x", DType::F32), spec("s", DType::Bytes)];
+    let model = MockModel::echo(inputs).output_names(["y", "t"]).script(script);
+    let plain = |name: &str| Package { spec: ModelSpec::default(), ..package(name) };
+    Setup { model, package: plain, ..Setup::default() }
+}
+
 /// What a test chooses; the defaults are one instance on a port that the system chooses.
 pub struct Setup {
     pub model: MockModel,
+    pub package: fn(&str) -> Package,
     pub names: Vec<&'static str>,
     pub config: LoadOptions,
     pub runtime: RuntimeConfig,
@@ -66,20 +76,27 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             model: model([]),
+            package,
             names: vec!["m"],
             config: LoadOptions { instances: 1, ..LoadOptions::default() },
             runtime: RuntimeConfig { prepare_threads: 1, ..RuntimeConfig::default() },
             server: ServerConfig {
-                address: SocketAddr::from(([127, 0, 0, 1], 0)),
+                listen: Listen { http: Some(any_port()), grpc: Some(any_port()), metrics: Some(any_port()) },
                 ..ServerConfig::default()
             },
         }
     }
 }
 
+fn any_port() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
 /// A server that runs until it is told to stop.
 pub struct Running {
     pub address: SocketAddr,
+    pub grpc_address: SocketAddr,
+    pub metrics_address: SocketAddr,
     pub runtime: Arc<Runtime>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<()>>,
@@ -91,15 +108,17 @@ impl Setup {
             Runtime::new(Arc::new(MockBackend::new(self.model)), self.runtime).expect("a valid config");
         let runtime = Arc::new(runtime);
         for name in self.names {
-            runtime.load(&package(name), &self.config).expect("the mock loads");
+            runtime.load(&(self.package)(name), &self.config).expect("the mock loads");
         }
         let server = Server::bind(self.server, runtime.clone()).await.expect("port 0 is free");
-        let address = server.local_addr();
+        let address = server.http_addr().expect("it listens");
+        let grpc_address = server.grpc_addr().expect("it listens");
+        let metrics_address = server.metrics_addr().expect("it listens");
         let (stop, stopped) = oneshot::channel();
         let served = tokio::spawn(server.serve(async {
             let _ = stopped.await;
         }));
-        Running { address, runtime, stop, served }
+        Running { address, grpc_address, metrics_address, runtime, stop, served }
     }
 }
 
@@ -108,6 +127,14 @@ impl Running {
     pub async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
         let mut connection = self.connect().await;
         connection.write_all(request.as_ref()).await.expect("the server reads");
+        answer(&mut connection).await
+    }
+
+    /// Gets a path from a port.
+    pub async fn on(&self, address: SocketAddr, path: &str) -> Answer {
+        let mut connection = TcpStream::connect(address).await.expect("the server listens");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        connection.write_all(request.as_bytes()).await.expect("the server reads");
         answer(&mut connection).await
     }
 

@@ -53,7 +53,7 @@ impl Server {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tintype"))
             .arg("serve")
             .arg(model)
-            .args(["--http-port", "0"])
+            .args(["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"])
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

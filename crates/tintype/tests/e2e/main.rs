@@ -5,6 +5,7 @@
 
 mod binary;
 mod circle;
+mod clients;
 mod package;
 mod predict;
 mod serve;

@@ -5,6 +5,7 @@
 
 mod drawing;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tintype_api::Client;
 use tintype_core::{Error, ErrorKind, Package, Prediction, Result, package::ArchiveLimits};
 use tintype_engine::ort::OrtBackend;
 use tintype_runtime::{LoadOptions, Runtime, RuntimeConfig};
-use tintype_server::{Server, ServerConfig};
+use tintype_server::{Listen, Server, ServerConfig};
 use tintype_train::{EvaluateOptions, Evaluation, Outcome, Stop, config};
 
 use self::drawing::{CLASSES, Drawing};
@@ -127,13 +128,20 @@ fn runtime(package: &Package) -> Result<Arc<Runtime>> {
 fn serve(args: &DemoArgs, package: &Package, example: &Path) -> Result<()> {
     let runtime = runtime(package)?;
     serve::block_on(async {
-        let mut config = ServerConfig::default();
-        config.address.set_port(args.http_port);
-        let server = Server::bind(config, runtime).await?;
+        let (server, url) = bind(args.http_port, runtime).await?;
         serve::announce(&server)?;
-        curl_lines(&format!("http://{}", server.local_addr()), example);
+        curl_lines(&url, example);
         server.serve(serve::stop_signal()?).await
     })
+}
+
+/// A server of HTTP, and its URL.
+async fn bind(port: u16, runtime: Arc<Runtime>) -> Result<(Server, String)> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listen = Listen { http: Some(address), ..Listen::default() };
+    let server = Server::bind(ServerConfig { listen, ..ServerConfig::default() }, runtime).await?;
+    let address = server.http_addr().unwrap_or(address);
+    Ok((server, format!("http://{address}")))
 }
 
 /// Serves on a free port, asks about every picture, and compares with what `predict` says.
@@ -145,10 +153,7 @@ fn ask_and_compare(package: &Package, asked: &[PathBuf]) -> Result<()> {
     })?;
     let runtime = runtime(package)?;
     serve::block_on(async {
-        let mut config = ServerConfig::default();
-        config.address.set_port(0);
-        let server = Server::bind(config, runtime).await?;
-        let url = format!("http://{}", server.local_addr());
+        let (server, url) = bind(0, runtime).await?;
         curl_lines(&url, &asked[0]);
         let asked = asked.to_vec();
         let questions = tokio::task::spawn_blocking(move || compare(&Client::new(&url), &asked, &expected));

@@ -1,0 +1,46 @@
+//! What both front ends of KServe's protocol do the same way, between their wires and the runtime.
+
+pub(crate) mod describe;
+pub(crate) mod infer;
+pub(crate) mod repository;
+pub(crate) mod statistics;
+
+use tintype_core::{Error, ErrorKind, Result};
+
+/// The extensions of the protocol that are there.
+pub(crate) fn extensions(shared_memory: crate::ClientSharedMemory) -> Vec<String> {
+    let always = [
+        "classification",
+        "model_repository",
+        "model_repository(unload_dependents)",
+        "schedule_policy",
+        "model_configuration",
+        "binary_tensor_data",
+        "parameters",
+        "statistics",
+        "logging",
+    ];
+    let shared = (shared_memory == crate::ClientSharedMemory::Allowed).then_some("system_shared_memory");
+    always.into_iter().chain(shared).map(str::to_owned).collect()
+}
+
+/// # Errors
+/// `Unsupported`: one runtime has one repository.
+pub(crate) fn no_repository_name(name: &str) -> Result<()> {
+    match name {
+        "" => Ok(()),
+        _ => Err(Error::new(ErrorKind::Unsupported, "'repository_name' specification is not supported")),
+    }
+}
+
+/// # Errors
+/// `Unsupported`, always.
+pub(crate) fn no_cuda_shared_memory() -> Error {
+    Error::new(ErrorKind::Unsupported, "cuda shared memory is not supported")
+}
+
+/// # Errors
+/// `Unsupported`, always.
+pub(crate) fn no_tracing() -> Error {
+    Error::new(ErrorKind::Unsupported, "tracing is not supported")
+}

@@ -1,0 +1,48 @@
+//! Index, load and unload, for both front ends.
+
+use tintype_api::kserve::repository::{IndexEntry, Load};
+use tintype_core::{Error, ErrorKind, Result};
+use tintype_runtime::Overrides;
+
+use crate::app::App;
+
+/// Every version of every model; only those that are ready where `only_ready`.
+pub(crate) fn index(app: &App, only_ready: bool) -> Vec<IndexEntry> {
+    let entries = app.runtime.index().into_iter().filter(|entry| !only_ready || entry.state == "READY");
+    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let entries = entries.map(|entry| IndexEntry {
+        version: entry.version.map(|version| version.to_string()),
+        state: text(entry.state),
+        reason: text(&entry.reason),
+        name: entry.name,
+    });
+    entries.collect()
+}
+
+/// Loads a model, or loads it again.
+///
+/// # Errors
+/// `NotReady` where models are not loaded by request; what is wrong with the model.
+pub(crate) async fn load(app: &App, model: &str, load: Load) -> Result<()> {
+    let files = load.files.into_iter().map(|file| (file.path, file.content.into())).collect();
+    let loaded = app.runtime.load_model(model, Overrides { config: load.config, files }).await;
+    loaded.map_err(told)
+}
+
+/// Who loads models is their operator, or has brought them: what is wrong with one is no secret.
+fn told(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::InvalidConfig | ErrorKind::InvalidModel | ErrorKind::InvalidPackage => {
+            Error::new(ErrorKind::InvalidArgument, error.message()).with_source(error)
+        }
+        _ => error,
+    }
+}
+
+/// Unloads a model.
+///
+/// # Errors
+/// As [`load`].
+pub(crate) async fn unload(app: &App, model: &str, dependents: bool) -> Result<()> {
+    app.runtime.unload_model(model, dependents).await
+}
