@@ -156,7 +156,13 @@ def check_shared_memory(server):
 
 def check_what_is_not_there(server):
     c = connect(server)
-    refused(c.get_cuda_shared_memory_status, "not supported", status="StatusCode.UNIMPLEMENTED")
+    assert not c.get_cuda_shared_memory_status().regions
+    refused(
+        lambda: c.register_cuda_shared_memory("x", b"handle", 0, 1),
+        "GPUs not supported",
+        status="StatusCode.UNIMPLEMENTED",
+    )
+    c.unregister_cuda_shared_memory()
     refused(c.get_trace_settings, "expecting header 'triton-grpc-protocol-who'", status="StatusCode.UNAVAILABLE")
     key = {"triton-grpc-protocol-who": "me"}
     refused(lambda: c.get_trace_settings(headers=key), "not supported", status="StatusCode.UNIMPLEMENTED")

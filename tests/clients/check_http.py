@@ -205,7 +205,7 @@ def check_shared_memory(server):
         wanted = client.InferRequestedOutput("y")
         wanted.set_shared_memory("out", size)
         answer = c.infer("double", [given], outputs=[wanted])
-        assert answer.get_output("y")["parameters"]["shared_memory_region"] == "out", answer.get_output("y")
+        assert answer.get_output("y") == {"name": "y", "datatype": "FP32", "shape": [2, 4]}, answer.get_output("y")
         same(shm.get_contents_as_numpy(outputs, np.float32, [2, 4]), array * 2)
         wanted.set_shared_memory("out", size - 4)
         refused(lambda: c.infer("double", [given], outputs=[wanted]), "should be at least 32 bytes")
@@ -240,7 +240,9 @@ def check_images_in_shared_memory(server):
 
 def check_what_is_not_there(server):
     c = connect(server)
-    refused(c.get_cuda_shared_memory_status, "not supported", status="501")
+    assert c.get_cuda_shared_memory_status() == []
+    refused(lambda: c.register_cuda_shared_memory("x", b"handle", 0, 1), "GPUs not supported", status="501")
+    c.unregister_cuda_shared_memory()
     refused(c.get_trace_settings, "not supported", status="501")
     refused(lambda: c.update_trace_settings("colors", {"trace_level": ["TIMESTAMPS"]}), "not supported", status="501")
     for path, method, status in [

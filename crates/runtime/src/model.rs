@@ -65,6 +65,11 @@ impl Description {
         Self { name: model.name.clone(), version: model.number, versions, config, model }
     }
 
+    /// Whether its images may come as files.
+    pub fn takes_images(&self) -> bool {
+        matches!(&self.model.work, Work::Pipeline(pipeline) if pipeline.signature.classifier().is_some())
+    }
+
     /// The class names of an output, by index; empty where it has none.
     pub fn labels(&self, output: &str) -> &[String] {
         match &self.model.work {

@@ -118,17 +118,8 @@ impl Json<'_> {
                 self.member("binary_data_size", &binary::size(output.tensor.data()))?;
                 self.raw("}");
             }
-            Content::Shared(region) => {
-                self.raw(",\"parameters\":{");
-                self.member("shared_memory_region", &region.name)?;
-                if region.offset > 0 {
-                    self.raw(",");
-                    self.member("shared_memory_offset", &region.offset)?;
-                }
-                self.raw(",");
-                self.member("shared_memory_byte_size", &region.byte_size)?;
-                self.raw("}");
-            }
+            // Triton's C++ client takes any parameters for those of a binary output.
+            Content::Shared(_) => {}
             Content::Json => {
                 self.raw(",\"data\":");
                 self.data(&output.name, output.tensor.data())?;

@@ -28,7 +28,7 @@ fn members_come_in_tritons_order() {
         r#"{"id":"42","model_name":"m","model_version":"3","outputs":["#,
         r#"{"name":"j","datatype":"FP32","shape":[2],"data":[0.1,1.0]},"#,
         r#"{"name":"b","datatype":"INT16","shape":[1,2],"parameters":{"binary_data_size":4}},"#,
-        r#"{"name":"s","datatype":"UINT8","shape":[2],"parameters":{"shared_memory_region":"r","shared_memory_offset":4,"shared_memory_byte_size":2}},"#,
+        r#"{"name":"s","datatype":"UINT8","shape":[2]},"#,
         r#"{"name":"t","datatype":"BYTES","shape":[1],"data":["q\""]},"#,
         r#"{"name":"c","datatype":"BYTES","shape":[1],"parameters":{"binary_data_size":6}}]}"#
     );

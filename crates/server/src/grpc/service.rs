@@ -16,7 +16,7 @@ use crate::access::Family;
 use crate::app::App;
 use crate::deadline;
 use crate::kserve::statistics::statistics;
-use crate::kserve::{describe, no_cuda_shared_memory, no_repository_name, no_tracing, repository};
+use crate::kserve::{describe, no_cuda_region, no_repository_name, no_tracing, register_cuda, repository};
 
 #[derive(Debug)]
 pub(super) struct Service {
@@ -226,7 +226,10 @@ impl GrpcInferenceService for Service {
         &self,
         request: Request<CudaSharedMemoryStatusRequest>,
     ) -> Answer<CudaSharedMemoryStatusResponse> {
-        let work = async { Err(no_cuda_shared_memory()) };
+        let work = async {
+            no_cuda_region(named(&request.get_ref().name))?;
+            Ok(CudaSharedMemoryStatusResponse::default())
+        };
         self.call("CudaSharedMemoryStatus", Family::SharedMemory).answer(request.metadata(), work).await
     }
 
@@ -234,15 +237,19 @@ impl GrpcInferenceService for Service {
         &self,
         request: Request<CudaSharedMemoryRegisterRequest>,
     ) -> Answer<CudaSharedMemoryRegisterResponse> {
-        let work = async { Err(no_cuda_shared_memory()) };
+        let work = async {
+            register_cuda(&request.get_ref().name)?;
+            Ok(CudaSharedMemoryRegisterResponse {})
+        };
         self.call("CudaSharedMemoryRegister", Family::SharedMemory).answer(request.metadata(), work).await
     }
 
+    /// A region that is not there is unregistered already.
     async fn cuda_shared_memory_unregister(
         &self,
         request: Request<CudaSharedMemoryUnregisterRequest>,
     ) -> Answer<CudaSharedMemoryUnregisterResponse> {
-        let work = async { Err(no_cuda_shared_memory()) };
+        let work = async { Ok(CudaSharedMemoryUnregisterResponse {}) };
         self.call("CudaSharedMemoryUnregister", Family::SharedMemory).answer(request.metadata(), work).await
     }
 

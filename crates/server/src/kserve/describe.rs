@@ -54,7 +54,7 @@ pub(crate) fn raw_inputs(description: &Description) -> Result<Vec<Shape>> {
             dtype: dtype(input.data_type)?,
             dims: input.dims.clone(),
             batched: config.max_batch_size > 0,
-            images: false,
+            images: description.takes_images(),
         })
     });
     inputs.collect()

@@ -33,10 +33,28 @@ pub(crate) fn no_repository_name(name: &str) -> Result<()> {
     }
 }
 
+/// Registering memory of a GPU. Asking for it and unregistering it works all the same, as on a Triton without GPUs: there
+/// is none.
+///
 /// # Errors
 /// `Unsupported`, always.
-pub(crate) fn no_cuda_shared_memory() -> Error {
-    Error::new(ErrorKind::Unsupported, "cuda shared memory is not supported")
+pub(crate) fn register_cuda(region: &str) -> Result<()> {
+    Err(Error::new(
+        ErrorKind::Unsupported,
+        format!("failed to register CUDA shared memory region: '{region}', GPUs not supported"),
+    ))
+}
+
+/// # Errors
+/// `NotFound` for any name.
+pub(crate) fn no_cuda_region(name: Option<&str>) -> Result<()> {
+    match name {
+        None => Ok(()),
+        Some(name) => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("Unable to find cuda shared memory region: '{name}'"),
+        )),
+    }
 }
 
 /// # Errors

@@ -147,10 +147,16 @@ async fn errors_have_their_codes() {
             .await
             .unwrap_err(),
     );
-    let memory = CudaSharedMemoryStatusRequest::default();
+    let memory = CudaSharedMemoryRegisterRequest::default();
     absent(
-        client.call::<_, CudaSharedMemoryStatusResponse>("CudaSharedMemoryStatus", memory).await.unwrap_err(),
+        client
+            .call::<_, CudaSharedMemoryRegisterResponse>("CudaSharedMemoryRegister", memory)
+            .await
+            .unwrap_err(),
     );
+    let memory = CudaSharedMemoryUnregisterRequest::default();
+    let _: CudaSharedMemoryUnregisterResponse =
+        client.call("CudaSharedMemoryUnregister", memory).await.unwrap();
     let elsewhere = RepositoryIndexRequest { repository_name: "x".into(), ready: false };
     absent(client.call::<_, RepositoryIndexResponse>("RepositoryIndex", elsewhere).await.unwrap_err());
     absent(

@@ -99,11 +99,11 @@ fn shared_memory() -> Router<Arc<App>> {
         .route("/v2/systemsharedmemory/region/{region}/register", post(shared_memory::register))
         .route("/v2/systemsharedmemory/unregister", post(shared_memory::unregister))
         .route("/v2/systemsharedmemory/region/{region}/unregister", post(shared_memory::unregister_one))
-        .route("/v2/cudasharedmemory/status", get(shared_memory::cuda))
-        .route("/v2/cudasharedmemory/region/{region}/status", get(shared_memory::cuda))
-        .route("/v2/cudasharedmemory/region/{region}/register", post(shared_memory::cuda))
-        .route("/v2/cudasharedmemory/unregister", post(shared_memory::cuda))
-        .route("/v2/cudasharedmemory/region/{region}/unregister", post(shared_memory::cuda))
+        .route("/v2/cudasharedmemory/status", get(shared_memory::cuda_status))
+        .route("/v2/cudasharedmemory/region/{region}/status", get(shared_memory::cuda_status_of))
+        .route("/v2/cudasharedmemory/region/{region}/register", post(shared_memory::cuda_register))
+        .route("/v2/cudasharedmemory/unregister", post(shared_memory::cuda_unregister))
+        .route("/v2/cudasharedmemory/region/{region}/unregister", post(shared_memory::cuda_unregister))
 }
 
 fn trace() -> Router<Arc<App>> {

@@ -41,6 +41,17 @@ pub(crate) async fn unregister_one(State(app): State<Arc<App>>, Path(region): Na
     Ok(())
 }
 
-pub(crate) async fn cuda() -> Refusal {
-    kserve::no_cuda_shared_memory().into()
+pub(crate) async fn cuda_status() -> Json<[RegionStatus; 0]> {
+    Json([])
 }
+
+pub(crate) async fn cuda_status_of(Path(region): Name) -> Result<(), Refusal> {
+    Ok(kserve::no_cuda_region(Some(&region))?)
+}
+
+pub(crate) async fn cuda_register(Path(region): Name) -> Result<(), Refusal> {
+    Ok(kserve::register_cuda(&region)?)
+}
+
+/// A region that is not there is unregistered already.
+pub(crate) async fn cuda_unregister() {}
