@@ -158,7 +158,7 @@ def check_what_is_not_there(server):
     c = connect(server)
     assert not c.get_cuda_shared_memory_status().regions
     refused(
-        lambda: c.register_cuda_shared_memory("x", b"handle", 0, 1),
+        lambda: c.register_cuda_shared_memory("x", base64.b64encode(b"handle"), 0, 1),
         "GPUs not supported",
         status="StatusCode.UNIMPLEMENTED",
     )

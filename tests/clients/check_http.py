@@ -241,7 +241,7 @@ def check_images_in_shared_memory(server):
 def check_what_is_not_there(server):
     c = connect(server)
     assert c.get_cuda_shared_memory_status() == []
-    refused(lambda: c.register_cuda_shared_memory("x", b"handle", 0, 1), "GPUs not supported", status="501")
+    refused(lambda: c.register_cuda_shared_memory("x", base64.b64encode(b"handle"), 0, 1), "GPUs not supported", status="501")
     c.unregister_cuda_shared_memory()
     refused(c.get_trace_settings, "not supported", status="501")
     refused(lambda: c.update_trace_settings("colors", {"trace_level": ["TIMESTAMPS"]}), "not supported", status="501")

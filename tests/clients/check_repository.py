@@ -1,6 +1,7 @@
 """Loading and unloading, over both protocols."""
 
 import json
+import time
 
 import numpy as np
 import tritonclient.grpc as grpc
@@ -17,7 +18,11 @@ def check_http(server):
     assert states(c.get_model_repository_index())["double"] == "READY"
     c.unload_model("double")
     assert not c.is_model_ready("double")
-    assert states(c.get_model_repository_index())["double"] == "UNAVAILABLE"
+    # It is `UNLOADING` until what it accepted is answered.
+    end = time.monotonic() + 30
+    while (state := states(c.get_model_repository_index())["double"]) != "UNAVAILABLE":
+        assert state == "UNLOADING" and time.monotonic() < end, state
+        time.sleep(0.01)
     c.load_model("double")
     assert c.is_model_ready("double")
     # The preferred sizes of the old one are too large for the new one.

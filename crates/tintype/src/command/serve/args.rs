@@ -302,3 +302,59 @@ fn default_max_batch_size(text: &str) -> Result<usize, String> {
     let size = setting.strip_prefix("default-max-batch-size=").and_then(|size| size.parse().ok());
     size.ok_or_else(|| "expected `default-max-batch-size=<number>`".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: ServeArgs,
+    }
+
+    fn parse(line: &str) -> ServeArgs {
+        let words = std::iter::once("serve").chain(line.split(' '));
+        Line::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}")).args
+    }
+
+    #[test]
+    fn a_line_written_for_triton_is_taken() {
+        let args = parse(
+            "--model-store=/models --model-repository /more --model-control-mode=explicit --load-model=a --load-model b \
+             --strict-readiness false --http-address 0.0.0.0 --allow-metrics=0 --id here --exit-timeout-secs 5 \
+             --backend-config=onnxruntime,default-max-batch-size=16 --cache-config local,size=1000 --trace-config x \
+             --http-thread-count=3 --http-restricted-api=health,metadata:key=value --allow-client-shm=1",
+        );
+        let options = args.load_options().unwrap();
+        assert_eq!(options.max_batch_size, Some(16));
+        let runtime = args.runtime_config(&options).unwrap();
+        assert_eq!(runtime.repository.control, Control::Explicit(vec!["a".into(), "b".into()]));
+        assert_eq!((runtime.repository.paths.len(), runtime.cache_bytes), (2, 1000));
+        let server = args.server_config().unwrap();
+        assert_eq!(server.listen.http, Some(SocketAddr::from(([0, 0, 0, 0], 8000))));
+        assert_eq!(server.listen.grpc, Some(SocketAddr::from(([0, 0, 0, 0], 8001))));
+        assert_eq!((server.listen.metrics, server.readiness), (None, Readiness::Live));
+        assert_eq!((server.name.as_str(), server.drain_timeout.as_secs()), ("here", 5));
+        assert_eq!(server.client_shared_memory, ClientSharedMemory::Allowed);
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let load = parse("m --load-model a");
+        assert!(load.runtime_config(&load.load_options().unwrap()).is_err());
+        assert!(parse("m --allow-http=false --allow-grpc=false").server_config().is_err());
+        for line in [
+            "",
+            "m --cache-config redis,host=x",
+            "m --backend-config=tensorflow,version=2",
+            "m --http-restricted-api=nothing:key=value",
+            "m --grpc-restricted-protocol=health",
+        ] {
+            let words = std::iter::once("serve").chain(line.split_whitespace());
+            assert!(Line::try_parse_from(words).is_err(), "{line}");
+        }
+    }
+}
