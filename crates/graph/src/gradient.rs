@@ -2,7 +2,7 @@
 //!
 //! [`differentiate`] keeps the forward nodes (batch norms and dropouts become live: [`forward`]), turns the trainable
 //! initializers into inputs ([`parameters`]), appends softmax cross-entropy ([`loss`]), and walks the nodes backwards:
-//! each operator's file says what it contributes to the gradients of its inputs. All of it is written through a
+//! [`rules`] names the function that says what an operator contributes to the gradients of its inputs. All of it is written through a
 //! [`tape::Tape`], which knows every shape. The result is a plain ONNX model whose outputs are the loss and the
 //! gradients; running it and updating the parameters is the business of others.
 
@@ -12,11 +12,17 @@ mod conv;
 mod elementwise;
 mod forward;
 mod layout;
-mod linear;
+pub(crate) mod linear;
 mod loss;
+mod normalisation;
 mod parameters;
 mod pool;
+mod reduce;
+mod resize;
+mod rules;
+mod softmax;
 mod tape;
+mod unary;
 
 use std::collections::HashSet;
 
@@ -26,6 +32,8 @@ use crate::model::Model;
 use crate::proto::{DataType, Dimension, NodeProto, ValueInfoProto};
 use crate::rewrite::{clear_name, prune, rename};
 use crate::shape::Shapes;
+use crate::upgrade::upgrade;
+use rules::Rule;
 use tape::Tape;
 
 /// The domain of the fused operators.
@@ -35,8 +43,6 @@ const LOSS: &str = "loss";
 const LOGITS: &str = "logits";
 const TARGETS: &str = "targets";
 const SEED: &str = "seed";
-/// The first operator set in which `ReduceSum` takes its axes as an input, as it is written here.
-const FIRST_OPSET: i64 = 13;
 
 /// How to differentiate.
 #[derive(Clone, Copy)]
@@ -103,7 +109,7 @@ pub struct BatchNormState {
 /// # Errors
 /// `Unsupported`, naming the node, when a gradient would have to pass an operator that has none; when there is nothing
 /// to train; when the model has several inputs or outputs, dynamic axes other than the batch, or an operator set
-/// before 13. `InvalidModel` when the model contradicts itself.
+/// before 7. `InvalidModel` when the model contradicts itself.
 pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<TrainingGraph> {
     let mut model = prepared(model)?;
     let shapes = Shapes::infer(&model, options.batch)?;
@@ -111,7 +117,7 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
     let parameters = parameters::choose(&model, options.trainable)?;
     refuse_unknown(&model, &parameters)?;
     let forward = forward::rewrite(&model, &parameters, options.fused, &shapes)?;
-    let mut tape = Tape::new(&model, shapes, options.fused)?;
+    let mut tape = Tape::new(&model, shapes, options.fused);
     for parameter in &parameters {
         tape.need(&parameter.name);
     }
@@ -161,12 +167,6 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
 /// The model with its output being the logits by that name, the other names of a training graph free, nothing dead.
 fn prepared(model: &Model) -> Result<Model> {
     let unsupported = |what: String| Error::new(ErrorKind::Unsupported, what);
-    if model.opset() < FIRST_OPSET {
-        return Err(unsupported(format!(
-            "training needs operator set {FIRST_OPSET} or later, found {}",
-            model.opset()
-        )));
-    }
     let mut model = model.clone();
     model.free_initializers();
     let (inputs, outputs) = (model.graph().input.len(), model.graph().output.len());
@@ -179,6 +179,7 @@ fn prepared(model: &Model) -> Result<Model> {
     let logits = loss::logits(model.graph())?;
     model.graph_mut().output[0].name.clone_from(&logits);
     prune(model.graph_mut())?;
+    upgrade(&mut model)?;
     let graph = model.graph_mut();
     for name in [LOSS, LOGITS, TARGETS, SEED] {
         if name == logits {
@@ -199,59 +200,34 @@ fn refuse_unknown(model: &Model, parameters: &[Parameter]) -> Result<()> {
     let mut needed: HashSet<&str> = parameters.iter().map(|p| p.name.as_str()).collect();
     for node in &model.graph().node {
         if depends_on(node, |name| needed.contains(name)) {
-            rule(node)?;
+            rules::rule(node)?;
             needed.extend(node.output.iter().map(String::as_str).filter(|s| !s.is_empty()));
         }
     }
     Ok(())
 }
 
-/// Whether what `node` makes depends on a value that `is_needed`; sizes do not.
+/// Whether what `node` makes changes with a value that `is_needed`; sizes and comparisons do not.
 fn depends_on(node: &NodeProto, is_needed: impl Fn(&str) -> bool) -> bool {
-    node.standard_op() != Some("Shape") && node.input.iter().any(|name| is_needed(name))
+    !rules::is_flat(node) && node.input.iter().any(|name| is_needed(name))
 }
 
 /// Adds what `node` contributes to the gradients of its inputs, if a gradient reaches it and an input needs one.
 fn backward(tape: &mut Tape, node: &NodeProto) -> Result<()> {
     let reached: Vec<Option<String>> =
         node.output.iter().map(|name| tape.gradient(name).map(str::to_owned)).collect();
-    let wanted = node.input.iter().any(|name| tape.is_needed(name));
-    if !wanted || reached.iter().all(Option::is_none) {
+    let wanted: Vec<&String> = node.input.iter().filter(|name| tape.is_needed(name)).collect();
+    if wanted.is_empty() || reached.iter().all(Option::is_none) {
         return Ok(());
     }
-    let [Some(dy), rest @ ..] = reached.as_slice() else {
-        return Err(node.error(ErrorKind::Unsupported, "has no gradient through its second output"));
-    };
-    if rest.iter().any(Option::is_some) {
-        return Err(node.error(ErrorKind::Unsupported, "has no gradient through its second output"));
+    for name in wanted.into_iter().chain(node.input.first()).chain(node.output.first()) {
+        tape.shape(node, name)?;
     }
-    rule(node)?(tape, node, dy)
-}
-
-/// Adds what a node contributes to the gradients of its inputs; the text is the gradient of its first output.
-type Rule = fn(&mut Tape, &NodeProto, &str) -> Result<()>;
-
-fn rule(node: &NodeProto) -> Result<Rule> {
-    Ok(match (node.domain.as_str(), node.op_type.as_str()) {
-        (FUSED_DOMAIN, "BatchNormTrain") => batch_norm::trained,
-        (FUSED_DOMAIN, "Dropout") => activation::dropout,
-        ("" | "ai.onnx", op) => match op {
-            "Add" => elementwise::add,
-            "AveragePool" => pool::average,
-            "BatchNormalization" => batch_norm::frozen,
-            "Conv" => conv::conv,
-            "Div" => elementwise::div,
-            "Dropout" | "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => layout::same_elements,
-            "Gemm" => linear::gemm,
-            "GlobalAveragePool" | "ReduceMean" => pool::mean,
-            "MatMul" => linear::matmul,
-            "MaxPool" => pool::max,
-            "Mul" => elementwise::mul,
-            "Relu" => activation::relu,
-            "Sub" => elementwise::sub,
-            "Transpose" => layout::transpose,
-            _ => return Err(node.error(ErrorKind::Unsupported, "has no gradient")),
-        },
-        _ => return Err(node.error(ErrorKind::Unsupported, "has no gradient")),
-    })
+    match (rules::rule(node)?, reached.as_slice()) {
+        (Rule::All(rule), reached) => rule(tape, node, reached),
+        (Rule::First(rule), [Some(dy), rest @ ..]) if rest.iter().all(Option::is_none) => {
+            rule(tape, node, dy)
+        }
+        _ => Err(node.error(ErrorKind::Unsupported, "has no gradient through its second output")),
+    }
 }

@@ -108,6 +108,14 @@ impl Model {
         self.proto.opset_import.iter().find(default).map_or(1, |o| o.version)
     }
 
+    /// Says of which version of the default operator set the nodes are.
+    pub(crate) fn set_opset(&mut self, version: i64) {
+        self.proto.opset_import.retain(|o| !matches!(o.domain.as_str(), "" | "ai.onnx"));
+        self.import_opset("", version);
+        // The first that goes with operator set 17.
+        self.proto.ir_version = self.proto.ir_version.max(8);
+    }
+
     /// Says that nodes of `domain` in `version` may occur; a version that is there already stays.
     pub fn import_opset(&mut self, domain: &str, version: i64) {
         if !self.proto.opset_import.iter().any(|o| o.domain == domain) {

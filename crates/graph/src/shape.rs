@@ -2,23 +2,31 @@
 //!
 //! What can be inferred is; a value whose shape does not follow is left out, and only who asks for it gets an error:
 //! an unknown operator does not matter where no gradient passes. [`integers`] follows the arithmetic on sizes that
-//! exporters leave in a graph.
+//! exporters leave in a graph, [`recorded`] is what the file itself says of a value.
 
 mod integers;
+mod recorded;
 mod rules;
+mod sliced;
 
 use std::collections::HashMap;
 
 use tintype_core::{Error, ErrorKind, Result};
 
 use crate::model::Model;
-use crate::proto::NodeProto;
+use crate::proto::{NodeProto, TensorProto};
 use crate::wiring::Wiring;
+
+pub(crate) use sliced::sliced;
 
 /// The shape of every value that has a known one.
 #[derive(Debug, Clone, Default)]
 pub struct Shapes {
     known: HashMap<String, Vec<usize>>,
+    /// The short lists of integers that the model stores or computes from sizes.
+    integers: HashMap<String, Vec<i64>>,
+    /// The short lists of floats that the model stores.
+    floats: HashMap<String, Vec<f32>>,
 }
 
 impl Shapes {
@@ -29,8 +37,10 @@ impl Shapes {
     /// dynamic axis than its first.
     pub fn infer(model: &Model, batch: usize) -> Result<Self> {
         let mut shapes = Self::default();
+        Wiring::new(model.graph())?;
         for tensor in &model.graph().initializer {
             shapes.insert(&tensor.name, tensor.shape()?);
+            shapes.store(&tensor.name, tensor);
         }
         for input in model.inputs()? {
             let mut axes = input.shape.clone();
@@ -49,17 +59,47 @@ impl Shapes {
             }
             shapes.insert(&input.name, fixed);
         }
-        let wiring = Wiring::new(model.graph())?;
-        let mut integers = integers::Integers::new(&wiring);
+        let recorded = recorded::Recorded::new(model.graph(), batch);
         for node in &model.graph().node {
-            integers.follow(node, &shapes);
-            if let Some(shape) = rules::output(node, &shapes, &integers)?
+            if let (Some("Constant"), Some(name)) = (node.standard_op(), node.output_name(0))
+                && let Some(tensor) = node.attribute("value").and_then(|a| a.t.as_ref())
+            {
+                shapes.store(name, tensor);
+            }
+            if let Some(values) = integers::compute(node, &shapes)
                 && let Some(name) = node.output_name(0)
             {
-                shapes.insert(name, shape);
+                shapes.integers.insert(name.to_owned(), values);
+            }
+            let found = rules::outputs(node, &shapes)?;
+            for (index, name) in node.output.iter().enumerate() {
+                if let Some(shape) = found.get(index).cloned().or_else(|| recorded.shape(name)) {
+                    shapes.insert(name, shape);
+                }
             }
         }
         Ok(shapes)
+    }
+
+    /// The elements of a short list of integers that is stored or follows from sizes, whatever its rank.
+    pub(crate) fn integers(&self, name: &str) -> Option<&[i64]> {
+        self.integers.get(name).map(Vec::as_slice)
+    }
+
+    /// The elements of a short list of floats that is stored.
+    pub(crate) fn floats(&self, name: &str) -> Option<&[f32]> {
+        self.floats.get(name).map(Vec::as_slice)
+    }
+
+    /// Keeps the elements of a short list.
+    fn store(&mut self, name: &str, tensor: &TensorProto) {
+        if tensor.shape().is_ok_and(|s| s.iter().product::<usize>() <= integers::LONGEST) {
+            if let Ok(values) = tensor.to_i64() {
+                self.integers.insert(name.to_owned(), values);
+            } else if let Ok(values) = tensor.to_f32() {
+                self.floats.insert(name.to_owned(), values);
+            }
+        }
     }
 
     /// The shape of a value, if it is known.

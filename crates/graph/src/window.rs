@@ -64,6 +64,30 @@ impl Window {
         Ok(window)
     }
 
+    /// The window of a transposed convolution over pictures of `size`: that of the convolution that would make such a
+    /// picture out of the result.
+    ///
+    /// # Errors
+    /// `InvalidModel` when an attribute is out of range; `Unsupported` for padding that follows from the size.
+    pub(crate) fn transposed(node: &NodeProto, kernel: [usize; 2], size: [usize; 2]) -> Result<Self> {
+        if !matches!(node.string("auto_pad").unwrap_or("NOTSET"), "" | "NOTSET" | "VALID")
+            || node.ints("output_shape").is_some_and(|s| !s.is_empty())
+        {
+            return Err(node.error(ErrorKind::Unsupported, "has padding that follows from its size"));
+        }
+        Self::of(node, kernel, size)
+    }
+
+    /// The size of a transposed convolution's result over pictures of `size`; `None` when the padding leaves nothing.
+    pub(crate) fn transposed_output(&self, node: &NodeProto, size: [usize; 2]) -> Result<Option<[usize; 2]>> {
+        let more = numbers(node, "output_padding", [0; 2])?;
+        let along = |i: usize| {
+            let spanned = size[i].checked_sub(1)?.checked_mul(self.strides[i])? + self.extent(i) + more[i];
+            spanned.checked_sub(self.before[i] + self.after[i]).filter(|&n| n > 0)
+        };
+        Ok(along(0).zip(along(1)).map(|(h, w)| [h, w]))
+    }
+
     /// Pixels that the window spans along axis `i`.
     pub(crate) fn extent(&self, i: usize) -> usize {
         self.dilations[i] * (self.kernel[i] - 1) + 1
@@ -94,7 +118,12 @@ impl Window {
 fn numbers<const N: usize>(node: &NodeProto, name: &str, absent: [usize; N]) -> Result<[usize; N]> {
     let Some(values) = node.ints(name).filter(|v| !v.is_empty()) else { return Ok(absent) };
     let usable = |&v: &i64| usize::try_from(v).ok().filter(|&v| v <= LARGEST);
-    let converted: Vec<usize> = values.iter().filter_map(usable).collect();
+    let mut converted: Vec<usize> = values.iter().filter_map(usable).collect();
+    if 2 * values.len() == N && converted.len() == values.len() {
+        // A row of pixels is a picture of height 1: what is said of its one axis goes to the second.
+        converted =
+            absent.as_chunks::<2>().0.iter().zip(&converted).flat_map(|([a, _], &v)| [*a, v]).collect();
+    }
     converted.try_into().map_err(|_| {
         node.error(
             ErrorKind::InvalidModel,

@@ -32,16 +32,38 @@ pub struct Case {
     pub frozen: Vec<&'static str>,
     /// Whether there is a gradient without the fused operators.
     pub plain: bool,
+    /// The version of ONNX's operators.
+    pub opset: i64,
 }
 
 impl Case {
     pub fn new(name: &'static str, image: &[usize], features: usize, nodes: Vec<NodeProto>) -> Self {
         let (parameters, settings, frozen) = (Vec::new(), Vec::new(), Vec::new());
-        Self { name, image: image.to_vec(), nodes, parameters, settings, features, frozen, plain: true }
+        Self {
+            name,
+            image: image.to_vec(),
+            nodes,
+            parameters,
+            settings,
+            features,
+            frozen,
+            plain: true,
+            opset: 17,
+        }
     }
 
     pub fn parameter(mut self, name: &'static str, shape: &[usize]) -> Self {
         self.parameters.push((name, shape.to_vec()));
+        self
+    }
+
+    pub fn setting(mut self, tensor: TensorProto) -> Self {
+        self.settings.push(tensor);
+        self
+    }
+
+    pub fn of_features(mut self, features: usize) -> Self {
+        self.features = features;
         self
     }
 
@@ -82,7 +104,7 @@ impl Case {
             )],
             ..GraphProto::default()
         };
-        Model::new(graph, 17)
+        Model::new(graph, self.opset)
     }
 
     fn step(&self, fused: bool) -> Step {

@@ -1,23 +1,23 @@
-//! Every operator that has a gradient.
+//! The operators of plain convolutional networks.
 
 use tintype_graph::proto::{NodeProto, TensorProto};
 
 use crate::differences::Case;
 
 /// `y = op(x, more…)`
-fn node(op: &str, more: &[&str]) -> NodeProto {
+pub fn node(op: &str, more: &[&str]) -> NodeProto {
     NodeProto::new(op, &[&["x"], more].concat(), &["y"])
 }
 
-fn pads(node: NodeProto, pads: [i64; 4]) -> NodeProto {
+pub fn pads(node: NodeProto, pads: [i64; 4]) -> NodeProto {
     node.with("pads", pads.to_vec())
 }
 
-fn strides(node: NodeProto, stride: i64) -> NodeProto {
+pub fn strides(node: NodeProto, stride: i64) -> NodeProto {
     node.with("strides", vec![stride; 2])
 }
 
-fn check(cases: Vec<Case>) {
+pub fn check(cases: Vec<Case>) {
     let complaints: Vec<String> = cases.iter().flat_map(Case::complaints).collect();
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }

@@ -1,4 +1,7 @@
-//! ReLU and dropout.
+//! Activations: ReLU and dropout here, others by their kind.
+
+pub(super) mod piecewise;
+pub(super) mod smooth;
 
 use tintype_core::Result;
 

@@ -15,7 +15,7 @@ pub(super) fn train_plainly(tape: &mut Tape, node: &NodeProto) -> Result<()> {
     let squares = tape.elementwise("Mul", &centred.value, &centred.value);
     let variance = mean_of_channels(tape, &squares);
     let normal = normalised(tape, &centred, &variance, node.float("epsilon").unwrap_or(1e-5));
-    let (gamma, beta) = (per_channel(tape, &gamma, shape.len()), per_channel(tape, &beta, shape.len()));
+    let (gamma, beta) = (tape.per_channel(&gamma, shape.len()), tape.per_channel(&beta, shape.len()));
     let scaled = tape.elementwise("Mul", &normal.value, &gamma);
     tape.nodes.push(NodeProto::new("Add", &[&scaled, &beta], &[&node.output[0]]));
     for (from, to) in [(&centred.mean, &node.output[1]), (&variance, &node.output[2])] {
@@ -42,7 +42,7 @@ pub(super) fn trained(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()>
         tape.push(fused, &[shape, vec![channels], vec![channels]])
     } else {
         let centred = Centred::of(tape, &x, Some(mean));
-        let variance = per_channel(tape, variance, shape.len());
+        let variance = tape.per_channel(variance, shape.len());
         let normal = normalised(tape, &centred, &variance, epsilon);
         let product = tape.elementwise("Mul", dy, &normal.value);
         let (dbeta, dgamma) = (tape.sum_to_channels(dy), tape.sum_to_channels(&product));
@@ -50,7 +50,7 @@ pub(super) fn trained(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()>
         let along = tape.elementwise("Mul", &normal.value, &mean_product);
         let rest = tape.elementwise("Sub", dy, &mean_dy);
         let rest = tape.elementwise("Sub", &rest, &along);
-        let gamma = per_channel(tape, &gamma, shape.len());
+        let gamma = tape.per_channel(&gamma, shape.len());
         let factor = tape.elementwise("Div", &gamma, &normal.deviation);
         vec![tape.elementwise("Mul", &rest, &factor), dgamma, dbeta]
     };
@@ -72,7 +72,7 @@ pub(super) fn frozen(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> 
         let shifted = tape.elementwise("Add", variance, &epsilon);
         let deviation = tape.unary("Sqrt", &shifted);
         let factor = tape.elementwise("Div", gamma, &deviation);
-        let factor = per_channel(tape, &factor, rank);
+        let factor = tape.per_channel(&factor, rank);
         let dx = tape.elementwise("Mul", dy, &factor);
         tape.add(&x, dx);
     }
@@ -93,7 +93,7 @@ impl Centred {
     fn of(tape: &mut Tape, x: &str, mean: Option<&str>) -> Self {
         let rank = tape.own(x).len();
         let mean = match mean {
-            Some(mean) => per_channel(tape, mean, rank),
+            Some(mean) => tape.per_channel(mean, rank),
             None => mean_of_channels(tape, x),
         };
         Self { value: tape.elementwise("Sub", x, &mean), mean }
@@ -115,16 +115,6 @@ fn normalised(tape: &mut Tape, centred: &Centred, variance: &str, epsilon: f32) 
 
 /// The mean of each channel, `[1, C, 1, …]`.
 fn mean_of_channels(tape: &mut Tape, x: &str) -> String {
-    let shape = tape.own(x);
-    let axes: Vec<usize> = (0..shape.len()).filter(|&i| i != 1).collect();
-    let count: usize = axes.iter().map(|&a| shape[a]).product();
-    let sum = tape.sum(x, &axes, true);
-    tape.scaled(&sum, 1.0 / count as f32)
-}
-
-/// `[C]` as `[1, C, 1, …]`.
-fn per_channel(tape: &mut Tape, x: &str, rank: usize) -> String {
-    let channels = tape.own(x).iter().product();
-    let shape: Vec<usize> = (0..rank).map(|i| if i == 1 { channels } else { 1 }).collect();
-    tape.reshape(x, &shape)
+    let axes: Vec<usize> = (0..tape.own(x).len()).filter(|&i| i != 1).collect();
+    tape.mean(x, &axes)
 }

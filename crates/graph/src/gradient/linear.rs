@@ -1,4 +1,6 @@
-//! Matrix products.
+//! Matrix products; Einstein sums in [`einsum`].
+
+pub(crate) mod einsum;
 
 use tintype_core::{ErrorKind, Result};
 

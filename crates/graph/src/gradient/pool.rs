@@ -1,4 +1,4 @@
-//! Pooling and means.
+//! Pooling by windows. Pooling of whole pictures is a reduction: [`super::reduce`].
 
 use tintype_core::{ErrorKind, Result};
 
@@ -6,7 +6,6 @@ use super::FUSED_DOMAIN;
 use super::conv::spread;
 use super::tape::Tape;
 use crate::proto::NodeProto;
-use crate::shape::resolve_axis;
 use crate::window::Window;
 
 /// The gradient goes to the first maximum of each window, in row-major order, as in PyTorch.
@@ -14,10 +13,7 @@ pub(super) fn max(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     let Some(x) = tape.wants(node, 0) else { return Ok(()) };
     let shape = tape.picture(node, &x)?;
     let window = window(node, shape)?;
-    if window.dilations != [1; 2] {
-        return Err(node.error(ErrorKind::Unsupported, "has no gradient with dilations"));
-    }
-    let dx = if tape.fused {
+    let dx = if tape.fused && window.dilations == [1; 2] {
         let list = |v: &[usize]| v.iter().map(|&v| v as i64).collect::<Vec<_>>();
         let fused = NodeProto::new("MaxPoolGrad", &[dy, &x, &node.output[0]], &[])
             .of_domain(FUSED_DOMAIN)
@@ -47,58 +43,42 @@ fn scatter(tape: &mut Tape, node: &NodeProto, dy: &str, x: &str) -> String {
     tape.reshape(&flat, &shape)
 }
 
-/// Each pixel of a window gets an equal share.
+/// Each pixel of a window gets an equal share of the pixels that the average counts.
 pub(super) fn average(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     let Some(x) = tape.wants(node, 0) else { return Ok(()) };
     let shape = tape.picture(node, &x)?;
-    let window = window(node, shape)?;
-    let padded = window.before != [0; 2] || window.after != [0; 2];
-    let ceil = node.int("ceil_mode").unwrap_or(0) != 0;
-    if ceil || (padded && node.int("count_include_pad").unwrap_or(0) == 0) {
-        return Err(
-            node.error(ErrorKind::Unsupported, "has no gradient where windows differ in their pixels")
-        );
+    let mut window = window(node, shape)?;
+    let pooled = tape.picture(node, &node.output[0])?;
+    let with_padding = node.int("count_include_pad").unwrap_or(0) != 0;
+    // Pixels counted down and across, for each window.
+    let counts = [0, 1].map(|i| -> Vec<usize> {
+        let (size, before, after) = (shape[2 + i], window.before[i], window.after[i]);
+        let (low, high) = if with_padding { (0, before + size + after) } else { (before, before + size) };
+        let start = |place: usize| place * window.strides[i];
+        let taps = |place| (0..window.kernel[i]).map(move |k| start(place) + k * window.dilations[i]);
+        (0..pooled[2 + i]).map(|place| taps(place).filter(|at| (low..high).contains(at)).count()).collect()
+    });
+    let shares: Vec<f32> =
+        counts[0].iter().flat_map(|h| counts[1].iter().map(move |w| 1.0 / (h * w).max(1) as f32)).collect();
+    let share = match shares.split_first() {
+        Some((first, rest)) if rest.iter().all(|s| s == first) => tape.scaled(dy, *first),
+        _ => {
+            let shares = tape.constant(&[1, 1, pooled[2], pooled[3]], &shares);
+            tape.elementwise("Mul", dy, &shares)
+        }
+    };
+    for i in 0..2 {
+        // A last window that is not whole reaches into more padding.
+        let spanned = (pooled[2 + i] - 1) * window.strides[i] + window.extent(i);
+        let missing = spanned.saturating_sub(shape[2 + i] + window.before[i] + window.after[i]);
+        window.after[i] += missing;
     }
     let [kh, kw] = window.kernel;
-    let share = vec![1.0 / (kh * kw) as f32; shape[1] * kh * kw];
-    let kernel = tape.constant(&[shape[1], 1, kh, kw], &share);
-    let dx = spread(tape, dy, &kernel, window, shape)
+    let kernel = tape.constant(&[shape[1], 1, kh, kw], &vec![1.0; shape[1] * kh * kw]);
+    let dx = spread(tape, &share, &kernel, window, shape)
         .ok_or_else(|| node.error(ErrorKind::Unsupported, "has more padding than its window covers"))?;
     tape.add(&x, dx);
     Ok(())
-}
-
-/// `GlobalAveragePool` and `ReduceMean`: every element gets an equal share.
-pub(super) fn mean(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
-    let Some(x) = tape.wants(node, 0) else { return Ok(()) };
-    let (shape, reduced) = (tape.shape(node, &x)?, tape.own(dy));
-    let axes = match node.op_type.as_str() {
-        "GlobalAveragePool" => (2..shape.len()).collect(),
-        _ => averaged(tape, node, shape.len())?,
-    };
-    let kept: Vec<usize> =
-        shape.iter().enumerate().map(|(i, &d)| if axes.contains(&i) { 1 } else { d }).collect();
-    let share = reduced.iter().product::<usize>() as f32 / shape.iter().product::<usize>() as f32;
-    let dy = tape.scaled(dy, share);
-    let dy = tape.reshape(&dy, &kept);
-    let sizes: Vec<i64> = shape.iter().map(|&d| d as i64).collect();
-    let sizes = tape.integers(&sizes);
-    let dx = tape.op("Expand", &[&dy, &sizes], shape);
-    tape.add(&x, dx);
-    Ok(())
-}
-
-/// The axes that a `ReduceMean` averages.
-fn averaged(tape: &Tape, node: &NodeProto, rank: usize) -> Result<Vec<usize>> {
-    let listed = match node.input_name(1) {
-        Some(name) => tape.stored(name),
-        None => node.ints("axes").map(<[i64]>::to_vec),
-    };
-    let axes = listed.map(|axes| axes.iter().map(|&a| resolve_axis(a, rank)).collect::<Option<Vec<_>>>());
-    match axes {
-        Some(Some(axes)) if !axes.is_empty() => Ok(axes),
-        _ => Err(node.error(ErrorKind::Unsupported, "has no list of axes that could be read")),
-    }
 }
 
 fn window(node: &NodeProto, [_, _, height, width]: [usize; 4]) -> Result<Window> {

@@ -1,7 +1,9 @@
 //! What is written while differentiating: nodes with the shapes of what they make, and the gradient of each value.
 //!
-//! [`ops`] are the operators that gradients are written in.
+//! [`ops`], [`arrange`] and [`choose`] are the operators that gradients are written in.
 
+mod arrange;
+mod choose;
 mod ops;
 
 use std::collections::{HashMap, HashSet};
@@ -12,7 +14,6 @@ use super::{FUSED_DOMAIN, Parameter, batch_norm, depends_on};
 use crate::model::Model;
 use crate::proto::{NodeProto, TensorProto};
 use crate::shape::Shapes;
-use crate::wiring::Wiring;
 
 pub(super) use ops::{plain, transposed};
 
@@ -31,35 +32,41 @@ pub(super) struct Tape {
     taken: HashSet<String>,
     /// The lists of integers written so far.
     integers: HashMap<Vec<i64>, String>,
-    /// The short lists of integers that the model stores.
-    stored: HashMap<String, Vec<i64>>,
 }
 
 impl Tape {
     /// An empty graph beside `model`'s constants.
-    pub(super) fn new(model: &Model, shapes: Shapes, fused: bool) -> Result<Self> {
+    pub(super) fn new(model: &Model, shapes: Shapes, fused: bool) -> Self {
         let graph = model.graph();
-        let wiring = Wiring::new(graph)?;
         let names =
-            || graph.node.iter().flat_map(|n| &n.output).chain(graph.initializer.iter().map(|t| &t.name));
-        let short = |name: &&String| wiring.constant(name).is_some_and(|t| t.dims.len() <= 1);
-        let integers = |name: &String| Some((name.clone(), wiring.constant(name)?.to_i64().ok()?));
-        Ok(Self {
+            graph.node.iter().flat_map(|n| &n.output).chain(graph.initializer.iter().map(|t| &t.name));
+        Self {
             nodes: Vec::new(),
             initializers: Vec::new(),
             shapes,
             fused,
             gradients: HashMap::new(),
             needed: HashSet::new(),
-            taken: names().chain(graph.input.iter().map(|v| &v.name)).cloned().collect(),
+            taken: names.chain(graph.input.iter().map(|v| &v.name)).cloned().collect(),
             integers: HashMap::new(),
-            stored: names().filter(short).filter_map(integers).collect(),
-        })
+        }
     }
 
-    /// The elements of a list of integers that the model stores.
+    /// The elements of a list of integers that the model stores, or computes from sizes.
     pub(super) fn stored(&self, name: &str) -> Option<Vec<i64>> {
-        self.stored.get(name).cloned()
+        self.shapes.integers(name).map(<[i64]>::to_vec)
+    }
+
+    /// A single number that the model stores and nothing trains, of any type.
+    pub(super) fn number(&self, name: &str) -> Option<f32> {
+        let integer = || self.shapes.integers(name).map(|v| v.iter().map(|&v| v as f32).collect());
+        let values = self.numbers(name).map(<[f32]>::to_vec).or_else(integer)?;
+        <[f32; 1]>::try_from(values).ok().map(|[value]| value)
+    }
+
+    /// A short list of floats that the model stores and nothing trains.
+    pub(super) fn numbers(&self, name: &str) -> Option<&[f32]> {
+        self.shapes.floats(name).filter(|_| !self.is_needed(name))
     }
 
     /// Says that a value is to have a gradient.
@@ -127,6 +134,16 @@ impl Tape {
             None => gradient,
         };
         self.gradients.insert(value.to_owned(), sum);
+    }
+
+    /// Adds to the gradient of input `index`, if it is wanted, a tensor of the output's shape: summed over the axes
+    /// along which the input was broadcast.
+    pub(super) fn contribute(&mut self, node: &NodeProto, index: usize, gradient: &str) -> Result<()> {
+        let Some(x) = self.wants(node, index) else { return Ok(()) };
+        let shape = self.shape(node, &x)?;
+        let reduced = self.unbroadcast(gradient, &shape);
+        self.add(&x, reduced);
+        Ok(())
     }
 
     /// A name that no value has yet.

@@ -1,81 +1,125 @@
 //! Values that are lists of sizes: `x.view(x.size(0), -1)` leaves `Shape`, `Gather`, `Concat` in a graph.
 
-use std::collections::HashMap;
-
-use super::Shapes;
-use crate::proto::NodeProto;
-use crate::wiring::Wiring;
+use super::{Shapes, sliced};
+use crate::proto::{DataType, NodeProto};
 
 /// Longer lists are not sizes.
-const LONGEST: usize = 64;
+pub(super) const LONGEST: usize = 64;
 
-/// The lists of integers that are known while a graph is followed, node by node.
-pub(super) struct Integers<'a> {
-    wiring: &'a Wiring<'a>,
-    computed: HashMap<&'a str, Vec<i64>>,
+/// What `node` makes, if it is stored or arithmetic on sizes: its elements in order.
+pub(super) fn compute(node: &NodeProto, shapes: &Shapes) -> Option<Vec<i64>> {
+    elements(node, shapes).filter(|values| values.len() <= LONGEST)
 }
 
-impl<'a> Integers<'a> {
-    pub(super) fn new(wiring: &'a Wiring<'a>) -> Self {
-        Self { wiring, computed: HashMap::new() }
-    }
-
-    /// The elements of a stored or computed value, whatever its rank.
-    pub(super) fn get(&self, name: &str) -> Option<Vec<i64>> {
-        if let Some(values) = self.computed.get(name) {
-            return Some(values.clone());
+fn elements(node: &NodeProto, shapes: &Shapes) -> Option<Vec<i64>> {
+    let op = node.standard_op()?;
+    let shape = |i: usize| shapes.get(node.input_name(i)?);
+    let input = |i: usize| shapes.integers(node.input_name(i)?).map(<[i64]>::to_vec);
+    let pairs = |apply: fn(i64, i64) -> Option<i64>| pairwise(&input(0)?, &input(1)?, apply);
+    let truth = |apply: fn(&i64, &i64) -> bool| {
+        let (a, b) = (input(0)?, input(1)?);
+        let length = a.len().max(b.len());
+        (0..length).map(|i| Some(i64::from(apply(&at(&a, i)?, &at(&b, i)?)))).collect()
+    };
+    match op {
+        "Shape" => {
+            let sizes: Vec<i64> = shape(0)?.iter().map(|&d| d as i64).collect();
+            let rank = sizes.len() as i64;
+            let clamp = |v: i64| (if v < 0 { v + rank } else { v }).clamp(0, rank) as usize;
+            let (start, end) = (node.int("start").unwrap_or(0), node.int("end").unwrap_or(rank));
+            sizes.get(clamp(start)..clamp(end)).map(<[i64]>::to_vec)
         }
-        let tensor = self.wiring.constant(name)?;
-        (tensor.shape().ok()?.iter().product::<usize>() <= LONGEST).then(|| tensor.to_i64().ok()).flatten()
-    }
-
-    /// Computes what `node` makes, if it is arithmetic on sizes.
-    pub(super) fn follow(&mut self, node: &'a NodeProto, shapes: &Shapes) {
-        if let Some(values) = self.compute(node, shapes)
-            && values.len() <= LONGEST
-            && let Some(name) = node.output_name(0)
-        {
-            self.computed.insert(name, values);
-        }
-    }
-
-    fn compute(&self, node: &NodeProto, shapes: &Shapes) -> Option<Vec<i64>> {
-        let op = node.standard_op()?;
-        if op == "Shape" {
-            let sizes = shapes.get(node.input_name(0)?)?;
-            let sizes: Vec<i64> = sizes.iter().map(|&d| d as i64).collect();
-            let clamp = |v: i64| {
-                (if v < 0 { v + sizes.len() as i64 } else { v }).clamp(0, sizes.len() as i64) as usize
-            };
-            let start = clamp(node.int("start").unwrap_or(0));
-            let end = clamp(node.int("end").unwrap_or(sizes.len() as i64));
-            return sizes.get(start..end).map(<[i64]>::to_vec);
-        }
-        let input = |i: usize| self.get(node.input_name(i)?);
-        match op {
-            "Identity" | "Cast" | "Unsqueeze" | "Squeeze" => input(0),
-            "Concat" => {
-                let parts: Option<Vec<_>> = (0..node.input.len()).map(input).collect();
-                Some(parts?.concat())
+        "Size" => Some(vec![shape(0)?.iter().product::<usize>() as i64]),
+        "Identity" | "Unsqueeze" | "Squeeze" | "Reshape" | "Flatten" => input(0),
+        "Cast" => {
+            let to = node.int("to").and_then(|to| DataType::try_from(to as i32).ok())?;
+            match to {
+                DataType::Int32 | DataType::Int64 => input(0),
+                DataType::Bool => Some(input(0)?.iter().map(|&v| i64::from(v != 0)).collect()),
+                _ => None,
             }
-            "Gather" => {
+        }
+        "Concat" => {
+            // Of lists alone: what more axes are joined along is not the order of the elements.
+            let parts: Option<Vec<_>> = (0..node.input.len())
+                .map(|i| input(i).filter(|_| shape(i).is_some_and(|s| s.len() == 1)))
+                .collect();
+            Some(parts?.concat())
+        }
+        "Gather" => {
+            let from = input(0).filter(|_| shape(0).is_some_and(|s| s.len() == 1))?;
+            let pick = |i: &i64| from.get(super::resolve_axis(*i, from.len())?).copied();
+            input(1)?.iter().map(pick).collect()
+        }
+        "Slice" => {
+            let (from, given) = (input(0)?, |i: usize| match node.input_name(i) {
+                Some(_) => input(i).map(Some),
+                None => Some(None),
+            });
+            let [size] = *shape(0)? else { return None };
+            let taken = sliced(&[size], &input(1)?, &input(2)?, given(3)?.as_deref(), given(4)?.as_deref())?;
+            let place = |i: usize| taken[0].start as i64 + i as i64 * taken[0].step;
+            (0..taken[0].count).map(|i| from.get(usize::try_from(place(i)).ok()?).copied()).collect()
+        }
+        "Transpose" => match *shape(0)? {
+            [_] => input(0),
+            [rows, columns] if node.ints("perm").is_none_or(|p| p == [1, 0] || p.is_empty()) => {
                 let from = input(0)?;
-                let pick = |i: &i64| {
-                    from.get(usize::try_from(if *i < 0 { i + from.len() as i64 } else { *i }).ok()?)
-                };
-                input(1)?.iter().map(|i| pick(i).copied()).collect()
+                (0..rows * columns).map(|i| from.get(i % rows * columns + i / rows).copied()).collect()
             }
-            "Add" => pairwise(&input(0)?, &input(1)?, i64::checked_add),
-            "Sub" => pairwise(&input(0)?, &input(1)?, i64::checked_sub),
-            "Mul" => pairwise(&input(0)?, &input(1)?, i64::checked_mul),
-            "Div" => pairwise(&input(0)?, &input(1)?, i64::checked_div),
             _ => None,
+        },
+        "ConstantOfShape" => {
+            let count: i64 = input(0)?.iter().try_fold(1i64, |a, &d| a.checked_mul(d))?;
+            let value = match node.attribute("value").and_then(|a| a.t.as_ref()) {
+                Some(value) => *value.to_i64().ok()?.first()?,
+                None => return None,
+            };
+            let count = usize::try_from(count).ok().filter(|&count| count <= LONGEST)?;
+            Some(vec![value; count])
         }
+        "Range" => {
+            let [start, limit, step] = [0, 1, 2].map(|i| input(i).and_then(|v| v.first().copied()));
+            let (start, limit, step) = (start?, limit?, step?);
+            let count =
+                limit.checked_sub(start)?.checked_add(step - step.signum())?.checked_div(step)?.max(0);
+            (count <= LONGEST as i64).then(|| (0..count).map(|i| start + i * step).collect())
+        }
+        "Expand" => match (input(0)?.as_slice(), shape(0)?.len(), input(1)?.as_slice()) {
+            (&[value], 0 | 1, &[count]) => {
+                let count = usize::try_from(count).ok().filter(|&count| count <= LONGEST)?;
+                Some(vec![value; count])
+            }
+            _ => None,
+        },
+        "Where" => {
+            let [condition, a, b] = [input(0)?, input(1)?, input(2)?];
+            let length = condition.len().max(a.len()).max(b.len());
+            (0..length).map(|i| if at(&condition, i)? != 0 { at(&a, i) } else { at(&b, i) }).collect()
+        }
+        "ReduceProd" => {
+            input(0)?.iter().try_fold(1i64, |a, &d| a.checked_mul(d)).map(|product| vec![product])
+        }
+        "Neg" => input(0)?.iter().map(|v| v.checked_neg()).collect(),
+        "Add" => pairs(i64::checked_add),
+        "Sub" => pairs(i64::checked_sub),
+        "Mul" => pairs(i64::checked_mul),
+        "Div" => pairs(i64::checked_div),
+        "Mod" => pairs(i64::checked_rem_euclid),
+        "Max" => pairs(|a, b| Some(a.max(b))),
+        "Min" => pairs(|a, b| Some(a.min(b))),
+        "Equal" => truth(i64::eq),
+        "Less" => truth(i64::lt),
+        "Greater" => truth(i64::gt),
+        _ => None,
     }
 }
 
 fn pairwise(a: &[i64], b: &[i64], apply: fn(i64, i64) -> Option<i64>) -> Option<Vec<i64>> {
-    let length = a.len().max(b.len());
-    let at = |v: &[i64], i: usize| if v.len() == 1 { v.first().copied() } else { v.get(i).copied() };
-    (0..length).map(|i| apply(at(a, i)?, at(b, i)?)).collect()
+    (0..a.len().max(b.len())).map(|i| apply(at(a, i)?, at(b, i)?)).collect()
+}
+
+/// An element of a list, or of a number that stands for any list.
+fn at(values: &[i64], i: usize) -> Option<i64> {
+    if values.len() == 1 { values.first().copied() } else { values.get(i).copied() }
 }

@@ -1,67 +1,151 @@
 //! The shape of each operator's first output.
 
+mod arranged;
+
 use tintype_core::{Error, ErrorKind, Result};
 
-use super::integers::Integers;
 use super::{Shapes, broadcast, elements, resolve_axis};
 use crate::proto::{NodeProto, TensorProto};
 use crate::window::Window;
 
 /// Operators whose output has the shape of their first input.
 const SAME: &[&str] = &[
+    "Abs",
     "BatchNormalization",
     "Cast",
+    "Ceil",
+    "Celu",
     "Clip",
+    "Cos",
     "DequantizeLinear",
     "Dropout",
     "Elu",
     "Erf",
     "Exp",
+    "Floor",
     "Gelu",
+    "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
+    "InstanceNormalization",
+    "IsInf",
+    "IsNaN",
     "LayerNormalization",
     "LeakyRelu",
     "Log",
     "LogSoftmax",
+    "LpNormalization",
     "Mish",
     "Neg",
+    "Not",
+    "PRelu",
     "QuantizeLinear",
+    "QuickGelu",
+    "RMSNormalization",
     "Reciprocal",
     "Relu",
+    "Round",
+    "ScatterElements",
+    "ScatterND",
     "Selu",
     "Sigmoid",
+    "Sign",
+    "Sin",
     "Softmax",
     "Softplus",
+    "Softsign",
     "Sqrt",
+    "Swish",
     "Tanh",
+    "ThresholdedRelu",
+    "Trilu",
 ];
 
+/// Operators whose output has the shape that their inputs broadcast to.
+const BROADCAST: &[&str] = &[
+    "Add",
+    "And",
+    "Div",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "Mean",
+    "Min",
+    "Mod",
+    "Mul",
+    "Or",
+    "Pow",
+    "Sub",
+    "Sum",
+    "Where",
+    "Xor",
+];
+
+/// The shapes of `node`'s outputs, of as many of the first as follow.
+pub(super) fn outputs(node: &NodeProto, shapes: &Shapes) -> Result<Vec<Vec<usize>>> {
+    if node.standard_op() == Some("Split") {
+        return Ok(arranged::split(node, shapes).unwrap_or_default());
+    }
+    Ok(first(node, shapes)?.into_iter().collect())
+}
+
 /// The shape of `node`'s first output; `None` when it does not follow.
-pub(super) fn output(node: &NodeProto, shapes: &Shapes, integers: &Integers) -> Result<Option<Vec<usize>>> {
+fn first(node: &NodeProto, shapes: &Shapes) -> Result<Option<Vec<usize>>> {
     let shape = |i: usize| node.input_name(i).and_then(|name| shapes.get(name));
-    let Some(op) = node.standard_op() else { return Ok(None) };
+    let op = match (node.domain.as_str(), node.op_type.as_str()) {
+        ("com.microsoft", op @ ("Gelu" | "QuickGelu")) => op,
+        _ => match node.standard_op() {
+            Some(op) => op,
+            None => return Ok(None),
+        },
+    };
     if op == "Constant" {
         return node.attribute("value").and_then(|a| a.t.as_ref()).map(TensorProto::shape).transpose();
     }
+    if op == "Range" {
+        return Ok(node
+            .output_name(0)
+            .and_then(|name| shapes.integers(name))
+            .map(|values| vec![values.len()]));
+    }
     let Some(x) = shape(0) else { return Ok(None) };
     let list = |attribute: &str, input: usize| match node.input_name(input) {
-        Some(name) => integers.get(name),
+        Some(name) => shapes.integers(name).map(<[i64]>::to_vec),
         None => node.ints(attribute).map(<[i64]>::to_vec),
     };
     let wrong = || misfit(node, &(0..node.input.len()).filter_map(shape).collect::<Vec<_>>());
     let found = match op {
-        "Add" | "Sub" | "Mul" | "Div" | "Pow" => match shape(1) {
-            Some(y) => broadcast(x, y),
-            None => return Ok(None),
-        },
+        op if BROADCAST.contains(&op) => {
+            let all: Option<Vec<&[usize]>> = (0..node.input.len()).map(shape).collect();
+            let Some(all) = all else { return Ok(None) };
+            all[1..].iter().try_fold(x.to_vec(), |joined, next| broadcast(&joined, next))
+        }
         "Conv" => match (x, shape(1)) {
+            (&[n, c, w], Some(&[o, inner, kw])) => {
+                let groups = usize::try_from(node.int("group").unwrap_or(1)).unwrap_or(0);
+                let fits = groups > 0 && inner * groups == c && o % groups == 0;
+                let window = Window::of(node, [1, kw], [1, w])?;
+                window.output([1, w]).filter(|_| fits).map(|[_, w]| vec![n, o, w])
+            }
             (&[n, c, h, w], Some(&[o, inner, kh, kw])) => {
                 let groups = usize::try_from(node.int("group").unwrap_or(1)).unwrap_or(0);
                 let fits = groups > 0 && inner * groups == c && o % groups == 0;
                 let window = Window::of(node, [kh, kw], [h, w])?;
                 window.output([h, w]).filter(|_| fits).map(|[h, w]| vec![n, o, h, w])
+            }
+            _ => return Ok(None),
+        },
+        "ConvTranspose" => match (x, shape(1)) {
+            (&[n, c, h, w], Some(&[inputs, outer, kh, kw])) if node.ints("output_shape").is_none() => {
+                let groups = usize::try_from(node.int("group").unwrap_or(1)).unwrap_or(0);
+                let window = Window::of(node, [kh, kw], [h, w])?;
+                let size = window.transposed_output(node, [h, w])?.filter(|_| inputs == c && groups > 0);
+                size.map(|[h, w]| vec![n, outer * groups, h, w])
             }
             _ => return Ok(None),
         },
@@ -115,12 +199,16 @@ pub(super) fn output(node: &NodeProto, shapes: &Shapes, integers: &Integers) -> 
             Some(_) => None,
             None => Some(x.iter().rev().copied().collect()),
         },
-        "ReduceMean" | "ReduceSum" => {
+        op if op.starts_with("Reduce") => {
             let axes = list("axes", 1);
             if node.input_name(1).is_some() && axes.is_none() {
                 return Ok(None);
             }
-            reduce(x, axes.as_deref().unwrap_or_default(), node.int("keepdims").unwrap_or(1) != 0)
+            let axes = axes.unwrap_or_default();
+            if axes.is_empty() && node.int("noop_with_empty_axes").unwrap_or(0) != 0 {
+                return Ok(Some(x.to_vec()));
+            }
+            reduce(x, &axes, node.int("keepdims").unwrap_or(1) != 0)
         }
         "Concat" => {
             let parts: Option<Vec<&[usize]>> = (0..node.input.len()).map(shape).collect();
@@ -129,8 +217,8 @@ pub(super) fn output(node: &NodeProto, shapes: &Shapes, integers: &Integers) -> 
                 None => return Ok(None),
             }
         }
-        _ if SAME.contains(&op) => Some(x.to_vec()),
-        _ => return Ok(None),
+        op if SAME.contains(&op) => Some(x.to_vec()),
+        _ => return arranged::output(node, shapes),
     };
     found.filter(|s| elements(s).is_some()).map(Some).ok_or_else(wrong)
 }

@@ -41,7 +41,7 @@ fn image_by_image(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> String {
         let sum = tape.sum(&product, &[0], false);
         parts.push(tape.reshape(&sum, &[g.weight[0], inner, taps]));
     }
-    joined(tape, &parts, 2)
+    tape.joined(&parts, 2)
 }
 
 /// `dy[O, N · P] · columns[C · taps, N · P]ᵀ`
@@ -58,7 +58,7 @@ fn at_once(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> String {
         let product = tape.product(plain(&dy), transposed(&columns));
         parts.push(tape.reshape(&product, &[outputs, channels, taps]));
     }
-    joined(tape, &parts, 2)
+    tape.joined(&parts, 2)
 }
 
 /// Matrices of the pictures as the taps of the kernel see them, each of `shape` for one tap; with more taps the axis
@@ -75,7 +75,7 @@ fn columns(tape: &mut Tape, g: &Geometry, x: &str, shape: &[usize]) -> Vec<Strin
     let x = if images_first { x.to_owned() } else { tape.transpose(x, &[1, 0, 2, 3]) };
     let shifted = shifted_pictures(tape, g, &x, shape);
     let together = (LARGEST_MATRIX / size.max(1)).clamp(1, taps);
-    shifted.chunks(together).map(|part| joined(tape, part, axis)).collect()
+    shifted.chunks(together).map(|part| tape.joined(part, axis)).collect()
 }
 
 fn fused_columns(tape: &mut Tape, g: &Geometry, x: &str, images_first: bool) -> String {
@@ -106,17 +106,6 @@ fn shifted_pictures(tape: &mut Tape, g: &Geometry, x: &str, shape: &[usize]) -> 
         }
     }
     shifted
-}
-
-/// The parts joined along an axis.
-fn joined(tape: &mut Tape, parts: &[String], axis: usize) -> String {
-    if let [only] = parts {
-        return only.clone();
-    }
-    let mut shape = tape.own(&parts[0]);
-    shape[axis] = parts.iter().map(|p| tape.own(p)[axis]).sum();
-    let inputs: Vec<&str> = parts.iter().map(String::as_str).collect();
-    tape.one(NodeProto::new("Concat", &inputs, &[]).with("axis", axis as i64), shape)
 }
 
 fn depthwise(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> String {

@@ -80,6 +80,21 @@ impl Tape {
         self.one(NodeProto::new("ReduceSum", &[x, &axes], &[]).with("keepdims", i64::from(keep)), shape)
     }
 
+    /// The mean over `axes`, which stay as 1.
+    pub(in crate::gradient) fn mean(&mut self, x: &str, axes: &[usize]) -> String {
+        let shape = self.own(x);
+        let count: usize = axes.iter().map(|&a| shape[a]).product();
+        let sum = self.sum(x, axes, true);
+        self.scaled(&sum, 1.0 / count as f32)
+    }
+
+    /// `[C]` as `[1, C, 1, …]` of `rank` axes.
+    pub(in crate::gradient) fn per_channel(&mut self, x: &str, rank: usize) -> String {
+        let channels = self.own(x).iter().product();
+        let shape: Vec<usize> = (0..rank).map(|i| if i == 1 { channels } else { 1 }).collect();
+        self.reshape(x, &shape)
+    }
+
     /// `x[N, C, …]` summed over all axes but the second.
     pub(in crate::gradient) fn sum_to_channels(&mut self, x: &str) -> String {
         let shape = self.own(x);

@@ -1,0 +1,34 @@
+//! Softmax and its logarithm, over one axis.
+
+use tintype_core::{ErrorKind, Result};
+
+use super::tape::Tape;
+use crate::proto::NodeProto;
+use crate::shape::resolve_axis;
+
+/// `dx = y · (dy - Σ dy · y)`
+pub(super) fn softmax(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
+    let axis = axis(tape, node)?;
+    let y = &node.output[0];
+    let product = tape.elementwise("Mul", dy, y);
+    let sum = tape.sum(&product, &[axis], true);
+    let difference = tape.elementwise("Sub", dy, &sum);
+    let dx = tape.elementwise("Mul", y, &difference);
+    tape.contribute(node, 0, &dx)
+}
+
+/// `dx = dy - exp(y) · Σ dy`
+pub(super) fn log_softmax(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
+    let axis = axis(tape, node)?;
+    let probabilities = tape.unary("Exp", &node.output[0]);
+    let sum = tape.sum(dy, &[axis], true);
+    let product = tape.elementwise("Mul", &probabilities, &sum);
+    let dx = tape.elementwise("Sub", dy, &product);
+    tape.contribute(node, 0, &dx)
+}
+
+fn axis(tape: &Tape, node: &NodeProto) -> Result<usize> {
+    let rank = tape.shape(node, &node.input[0])?.len();
+    resolve_axis(node.int("axis").unwrap_or(-1), rank)
+        .ok_or_else(|| node.error(ErrorKind::InvalidModel, "has an axis that its input lacks"))
+}
