@@ -17,6 +17,7 @@ pub mod proto;
 mod rewrite;
 mod shape;
 mod tensor;
+mod tune;
 mod upgrade;
 mod window;
 mod wiring;

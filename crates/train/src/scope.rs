@@ -1,9 +1,10 @@
-//! The two kinds of training: a new head on a frozen backbone, and a network from scratch.
+//! The kinds of training: a new head on a frozen backbone, and every layer, of a backbone or of a network from scratch.
 //!
 //! Both come down to a graph, labelled rows for it, and [`Trainer::fit`]; [`head`] and [`all`] are what differs before
-//! and after. Each first makes ready what can be wrong in a configuration, before anything is written or takes time.
+//! and after; [`classifier`] opens a backbone for both. Each first makes ready what can be wrong in a configuration, before anything is written or takes time.
 
 mod all;
+mod classifier;
 mod head;
 
 use std::time::Instant;

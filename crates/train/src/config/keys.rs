@@ -61,9 +61,14 @@ const fn only(scope: Scope, path: &'static str, kind: Kind, help: &'static str) 
 
 /// Every key, in the order of the usage text.
 pub(super) const KEYS: &[Key] = &[
-    key("scope", Kind::OneOf(&["head", "all"]), "train the last layer of a model, or a model from scratch"),
-    only(Scope::Head, "backbone", Kind::Text, "the model: a package, a run directory or an `.onnx` file"),
-    only(Scope::All, "arch", Kind::OneOf(&["small_cnn"]), "the architecture"),
+    key("scope", Kind::OneOf(&["head", "all"]), "train the last layer of a model, or every layer"),
+    key("backbone", Kind::Text, "the model to begin with: a package, a run directory or an `.onnx` file"),
+    only(
+        Scope::All,
+        "arch",
+        Kind::OneOf(&["small_cnn"]),
+        "without a backbone: the architecture, from scratch",
+    ),
     key("data.path", Kind::Text, "a folder with one folder of images per class; `data=` for short"),
     key("data.val_fraction", Kind::Number, "the share of each class held out for validation"),
     key("name", Kind::Text, "the model's name"),
@@ -89,10 +94,21 @@ pub(super) const KEYS: &[Key] = &[
     only(Scope::All, "augment.flip", Kind::Switch, "mirror half of the training images"),
 ];
 
-/// The defaults of one scope, as TOML.
-pub(super) fn defaults(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Head => {
+/// What a training begins with, which its defaults follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// `scope=head`: a model whose last layer is replaced.
+    Head,
+    /// `scope=all` with a backbone: that model.
+    Backbone,
+    /// `scope=all` without: random weights.
+    Scratch,
+}
+
+/// The defaults of one kind of training, as TOML.
+pub(super) fn defaults(start: Start) -> &'static str {
+    match start {
+        Start::Head => {
             "
             scope = 'head'
             seed = 0
@@ -101,7 +117,17 @@ pub(super) fn defaults(scope: Scope) -> &'static str {
             trainer = { epochs = 30, batch_size = 32, threads = 0 }
             "
         }
-        Scope::All => {
+        Start::Backbone => {
+            "
+            scope = 'all'
+            seed = 0
+            data = { val_fraction = 0.2 }
+            optim = { name = 'adam', lr = 0.0001, weight_decay = 0.0, momentum = 0.9 }
+            trainer = { epochs = 5, batch_size = 32, threads = 0 }
+            augment = { flip = false }
+            "
+        }
+        Start::Scratch => {
             "
             scope = 'all'
             arch = 'small_cnn'

@@ -23,10 +23,11 @@ pub struct TrainConfig {
     pub name: String,
     /// Seeds split, initialisation, order and dropout; equal seeds give equal runs on one machine.
     pub seed: u64,
-    /// `scope=head`: a package (directory, `.mar`, run directory) or a bare `.onnx` file.
+    /// The model to begin with, a package (directory, `.mar`, run directory) or a bare `.onnx` file; `scope=all` may do
+    /// without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backbone: Option<PathBuf>,
-    /// `scope=all`: the architecture trained from scratch.
+    /// `scope=all` without a backbone: the architecture trained from scratch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arch: Option<Arch>,
     /// A preset for a model without preprocessing of its own.
@@ -44,7 +45,7 @@ pub struct TrainConfig {
     pub optim: OptimConfig,
     /// The loop.
     pub trainer: TrainerConfig,
-    /// `scope=all`: the architecture's sizes.
+    /// `scope=all` without a backbone: the architecture's sizes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<ModelConfig>,
     /// `scope=all`: random changes to training images.

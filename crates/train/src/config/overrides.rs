@@ -6,7 +6,7 @@ use std::path::Path;
 use tintype_core::{Error, ErrorKind, Result};
 use toml::{Table, Value};
 
-use super::keys::{KEYS, Key, Kind, defaults};
+use super::keys::{KEYS, Key, Kind, Start, defaults};
 use super::{Scope, TrainConfig};
 
 /// Resolves `key=value` words into a configuration.
@@ -31,12 +31,21 @@ pub fn resolve(words: &[String]) -> Result<TrainConfig> {
             scope = if value.as_str() == Some("all") { Scope::All } else { Scope::Head };
         }
     }
+    let has_backbone = given.iter().any(|(key, _)| key.path == "backbone");
+    let start = match scope {
+        Scope::Head => Start::Head,
+        Scope::All if has_backbone => Start::Backbone,
+        Scope::All => Start::Scratch,
+    };
     let mut table: Table =
-        toml::from_str(defaults(scope)).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+        toml::from_str(defaults(start)).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     for (key, value) in given {
         if key.scope.is_some_and(|s| s != scope) {
             let other = if scope == Scope::All { "head" } else { "all" };
             return Err(invalid(format!("`{}` needs `scope={other}`", key.path)));
+        }
+        if start == Start::Backbone && (key.path == "arch" || key.path.starts_with("model.")) {
+            return Err(invalid(format!("`backbone` and `{}` exclude each other", key.path)));
         }
         insert(&mut table, key.path, value)?;
     }
@@ -61,7 +70,7 @@ impl TrainConfig {
 
 /// All keys with what they mean, one a line.
 pub fn usage() -> String {
-    let mut text = String::from("tintype train scope=head backbone=MODEL data=DIR [key=value…]\n");
+    let mut text = String::from("tintype train scope=head|all backbone=MODEL data=DIR [key=value…]\n");
     for key in KEYS {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n  {:<19} {}", key.path, key.help);
@@ -201,6 +210,8 @@ mod tests {
             .unwrap();
         assert_eq!((all.arch, all.optim.name, all.seed), (Some(Arch::SmallCnn), OptimName::Sgd, 2));
         assert_eq!(all.model.unwrap().widths, [8, 16, 32, 64]);
+        let tuned = resolve(&words("scope=all data=d backbone=m.onnx")).unwrap();
+        assert_eq!((tuned.arch, tuned.model, tuned.optim.lr), (None, None, 1e-4));
     }
 
     #[test]
@@ -216,10 +227,10 @@ mod tests {
             ("data=d backbone=b optim.lrr=1", "unknown key `optim.lrr`", "did you mean `optim.lr`?"),
             ("data=d backbone=b lr=1", "unknown key `lr`", "did you mean `optim.lr`?"),
             ("data=d backbone=b epoch=1", "unknown key `epoch`", "did you mean `trainer.epochs`?"),
-            ("data=d backbone=b zzz=1", "unknown key `zzz`", "tintype train scope=head"),
-            ("data=d", "`backbone=…` is missing", "tintype train scope=head"),
-            ("backbone=b", "`data=…` is missing", "tintype train scope=head"),
-            ("data", "expected `key=value`, found `data`", "tintype train scope=head"),
+            ("data=d backbone=b zzz=1", "unknown key `zzz`", "tintype train scope=head|all"),
+            ("data=d", "`backbone=…` is missing", "tintype train scope=head|all"),
+            ("backbone=b", "`data=…` is missing", "tintype train scope=head|all"),
+            ("data", "expected `key=value`, found `data`", "tintype train scope=head|all"),
             (
                 "data=d backbone=b trainer.epochs=many",
                 "expected a whole number of at least 0, found `many`",
@@ -229,7 +240,8 @@ mod tests {
             ("data=d backbone=b optim.lr=nan", "`optim.lr`: expected a number, found `nan`", ""),
             ("data=d backbone=b optim.name=lion", "expected `adam` or `adamw` or `sgd`, found `lion`", ""),
             ("data=d backbone=b model.hidden=3", "`model.hidden` needs `scope=all`", ""),
-            ("scope=all data=d backbone=b", "`backbone` needs `scope=head`", ""),
+            ("scope=all data=d backbone=b arch=small_cnn", "`backbone` and `arch` exclude each other", ""),
+            ("scope=all model.hidden=3 data=d backbone=b", "`backbone` and `model.hidden` exclude", ""),
             ("scope=all data=d model.widths=[1,2]", "expected four whole numbers", ""),
             ("scope=all data=d model.image=50", "expected a multiple of 16, at most 1024, found `50`", ""),
             ("data=d backbone=b data.val_fraction=1", "above 0 and below 1, found `1`", ""),

@@ -1,9 +1,10 @@
-//! `scope=all`: every weight of a network that starts from random ones.
+//! `scope=all`: every weight, of a backbone under a new last layer or of a network that starts from random ones.
 
 use tintype_core::image::Limits;
 use tintype_core::{DType, Error, ErrorKind, ModelSpec, Plan, PreprocessSpec, Result};
-use tintype_graph::{Model, arch};
+use tintype_graph::{GradientOptions, Model, arch, differentiate, head};
 
+use super::classifier::Classifier;
 use super::{Job, Trained};
 use crate::config::TrainConfig;
 use crate::event::{ImagesPass, Subscriber};
@@ -11,22 +12,66 @@ use crate::examples::{decode, fits};
 use crate::pass::Watch;
 use crate::preprocessing;
 
-/// A network that has learned nothing yet.
+/// A network as it is before training.
 pub(crate) struct Network {
     model: Model,
     plan: Plan,
-    /// `[3, image, image]`.
+    /// Channels, rows and columns, in the order that the network takes.
     shape: [usize; 3],
     /// Preprocessing and provenance.
     spec: ModelSpec,
 }
 
 impl Network {
+    /// The configured backbone, or else the configured architecture.
+    ///
+    /// # Errors
+    /// Those of [`Network::tuned`] and [`Network::from_scratch`].
+    pub fn build(config: &TrainConfig, classes: usize) -> Result<Self> {
+        if config.backbone.is_some() {
+            Self::tuned(config, classes)
+        } else {
+            Self::from_scratch(config, classes)
+        }
+    }
+
+    /// Opens the backbone, gives it a last layer for `classes` and checks that it can be differentiated, which is
+    /// better known before the images are decoded.
+    ///
+    /// # Errors
+    /// Those of [`Classifier::open`] and [`differentiate`]; `InvalidConfig` when the preprocessing does not make what
+    /// the model takes.
+    fn tuned(config: &TrainConfig, classes: usize) -> Result<Self> {
+        let Classifier { model, output, features, plan, spec } = Classifier::open(config)?;
+        // From 0 the loss begins at ln K, and the first step moves the layer alone: nothing learned is lost to noise.
+        let mut model = head::replace(&model, &output, &vec![0.0; classes * features], &vec![0.0; classes])?;
+        model.free_batch();
+        model.untie();
+        let input = model.inputs()?.swap_remove(0);
+        let shape = plan.output_shape().filter(|shape| {
+            let declared = input.shape.iter().skip(1);
+            plan.dtype() == DType::F32 && shape.iter().zip(declared).all(|(&s, d)| d.is_none_or(|d| d == s))
+        });
+        let shape = shape.ok_or_else(|| {
+            let made = plan.output_shape().map_or("of the image's own size".to_owned(), |s| format!("{s:?}"));
+            Error::new(
+                ErrorKind::InvalidConfig,
+                format!("the preprocessing makes `{}` {made}, the model takes `{input}`", plan.dtype()),
+            )
+        })?;
+        let options = GradientOptions { batch: config.trainer.batch_size, fused: true, trainable: &|_| true };
+        differentiate(&model, &options).map_err(|error| match error.kind() {
+            ErrorKind::Unsupported => error.with_hint("`scope=head` trains the last layer of any classifier"),
+            _ => error,
+        })?;
+        Ok(Self { model, plan, shape, spec })
+    }
+
     /// Builds the configured architecture and settles its preprocessing.
     ///
     /// # Errors
     /// `InvalidConfig` when the preprocessing does not make what the network takes.
-    pub fn build(config: &TrainConfig, classes: usize) -> Result<Self> {
+    fn from_scratch(config: &TrainConfig, classes: usize) -> Result<Self> {
         let sizes = config
             .model
             .as_ref()

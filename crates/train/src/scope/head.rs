@@ -1,19 +1,15 @@
 //! `scope=head`: the last linear layer of any classifier, on features that the rest computes once.
 
-use std::sync::Arc;
-
-use sha2::{Digest, Sha256};
-use tintype_core::image::Limits;
-use tintype_core::package::ArchiveLimits;
-use tintype_core::{Error, ErrorKind, ModelSource, ModelSpec, Package, Plan, Result, TensorSpec};
+use tintype_core::{ModelSource, ModelSpec, Plan, Result};
 use tintype_graph::{Model, head};
 
+use super::classifier::Classifier;
 use super::{Job, Trained};
 use crate::config::TrainConfig;
 use crate::event::{ImagesPass, Subscriber};
 use crate::features::{Backbone, extract};
+use crate::linear;
 use crate::pass::Watch;
-use crate::{linear, preprocessing};
 
 /// A classifier whose head is to be replaced.
 pub(crate) struct Frozen {
@@ -32,25 +28,10 @@ impl Frozen {
     /// Opens the configured backbone, finds its head, and settles its preprocessing.
     ///
     /// # Errors
-    /// `InvalidConfig` when there is no backbone or no preprocessing; `Unsupported` when the model has no linear head or
-    /// several inputs; what opening the package returns.
+    /// `Unsupported` when the model has no linear head; those of [`Classifier::open`].
     pub fn open(config: &TrainConfig) -> Result<Self> {
-        let path = config
-            .backbone
-            .as_ref()
-            .ok_or_else(|| Error::new(ErrorKind::InvalidConfig, "`scope=head` needs `backbone=MODEL`"))?;
-        let package = Package::open(path, &ArchiveLimits::default())?;
-        let (model, sha256) = read(&package.model)?;
-        let output = scores_of(&model, &package.spec).map_err(|e| e.context(path.display()))?;
-        let width = head::find(&model, &output)?.features;
+        let Classifier { model, output, features: width, plan, spec } = Classifier::open(config)?;
         let features = head::cut(&model, &output)?;
-        let input = only_input(&features)?;
-        let preprocess = preprocessing::for_model(config, package.spec.preprocess.as_ref(), &input)?;
-        let plan = Plan::new(preprocess.clone(), Limits::default())?;
-        let mut spec =
-            ModelSpec { preprocess: Some(preprocess), input: Some(input.name), ..ModelSpec::default() };
-        spec.provenance.insert("backbone".to_owned(), path.display().to_string());
-        spec.provenance.insert("backbone_sha256".to_owned(), sha256);
         Ok(Self { model, output, features, width, plan, spec })
     }
 
@@ -78,35 +59,4 @@ impl Frozen {
         let model = head::replace(&self.model, &self.output, &layer.weights, &layer.bias)?;
         Ok(Trained { model, spec: self.spec, summary: fitted.summary, confusion: fitted.confusion })
     }
-}
-
-/// The model, and the SHA-256 of its file in hexadecimal.
-fn read(source: &ModelSource) -> Result<(Model, String)> {
-    let (model, bytes) = match source {
-        ModelSource::Path(file) => {
-            let bytes: Arc<[u8]> = std::fs::read(file).map_err(|e| Error::io(file, e))?.into();
-            (Model::read(file)?, bytes)
-        }
-        ModelSource::Bytes(bytes) => (Model::from_bytes(bytes)?, Arc::clone(bytes)),
-    };
-    Ok((model, Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect()))
-}
-
-fn scores_of(model: &Model, spec: &ModelSpec) -> Result<String> {
-    if let Some(name) = &spec.output {
-        return Ok(name.clone());
-    }
-    let first = model.outputs()?.into_iter().next();
-    first.map(|o| o.name).ok_or_else(|| Error::new(ErrorKind::InvalidModel, "the model has no output"))
-}
-
-fn only_input(model: &Model) -> Result<TensorSpec> {
-    let inputs = model.inputs()?;
-    <[TensorSpec; 1]>::try_from(inputs).map(|[input]| input).map_err(|inputs| {
-        let names: Vec<String> = inputs.iter().map(|i| format!("`{}`", i.name)).collect();
-        Error::new(
-            ErrorKind::Unsupported,
-            format!("expected a backbone of one input, found {}", names.join(", ")),
-        )
-    })
 }

@@ -1,0 +1,103 @@
+//! What stands between a model as an exporter leaves it and one that is trained further.
+
+use crate::model::Model;
+use crate::proto::{DimensionValue, TensorProto, TypeProtoValue, ValueInfoProto};
+
+/// The name of a batch axis that the file fixed.
+const BATCH: &str = "N";
+
+impl Model {
+    /// Lets the batch be of any size where the file fixes it: the first axis of inputs and outputs.
+    ///
+    /// A graph may still count on the size that was fixed, in the lists of its reshapes; running or differentiating it
+    /// says so.
+    pub fn free_batch(&mut self) {
+        let graph = self.graph_mut();
+        let mut freed = false;
+        for value in graph.input.iter_mut().chain(&mut graph.output) {
+            if let Some(axis) = first_axis(value)
+                && matches!(axis, DimensionValue::Size(_))
+            {
+                *axis = DimensionValue::Name(BATCH.to_owned());
+                freed = true;
+            }
+        }
+        if freed {
+            // What was recorded of other values goes with the size that was fixed.
+            graph.value_info.clear();
+        }
+    }
+
+    /// Gives every reader of an initializer behind an `Identity` a tensor of its own.
+    ///
+    /// PyTorch's older exporter joins parameters of equal values that way, as those of all fresh batch norms are. In
+    /// training they must be free to part.
+    pub fn untie(&mut self) {
+        let graph = self.graph_mut();
+        let stored = &mut graph.initializer;
+        let outputs = &graph.output;
+        graph.node.retain(|node| {
+            let name = node.output_name(0).unwrap_or_default();
+            let is_output = outputs.iter().any(|v| v.name == name);
+            let tensor = stored.iter().find(|t| Some(t.name.as_str()) == node.input_name(0));
+            let (Some("Identity"), Some(tensor), false) = (node.standard_op(), tensor, is_output) else {
+                return true;
+            };
+            let copy = TensorProto { name: name.to_owned(), ..tensor.clone() };
+            stored.push(copy);
+            false
+        });
+    }
+}
+
+fn first_axis(value: &mut ValueInfoProto) -> Option<&mut DimensionValue> {
+    match value.r#type.as_mut()?.value.as_mut()? {
+        TypeProtoValue::Tensor(tensor) => tensor.shape.as_mut()?.dim.first_mut()?.value.as_mut(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::{DataType, Dimension, GraphProto, NodeProto};
+
+    fn model() -> Model {
+        let value = |name: &str, axes: &[usize]| {
+            ValueInfoProto::tensor(name, DataType::Float, axes.iter().map(|&d| Dimension::of(d)).collect())
+        };
+        let graph = GraphProto {
+            node: vec![
+                NodeProto::new("Identity", &["scale"], &["other"]),
+                NodeProto::new("Mul", &["x", "scale"], &["m"]),
+                NodeProto::new("Mul", &["m", "other"], &["y"]),
+            ],
+            initializer: vec![TensorProto::from_f32("scale", &[2], &[1.0, 1.0])],
+            input: vec![value("x", &[1, 2])],
+            output: vec![value("y", &[1, 2])],
+            value_info: vec![value("m", &[1, 2])],
+            ..GraphProto::default()
+        };
+        Model::new(graph, 17)
+    }
+
+    #[test]
+    fn a_fixed_batch_is_freed_and_nothing_else() {
+        let mut model = model();
+        model.free_batch();
+        let shapes = (model.inputs().unwrap(), model.outputs().unwrap());
+        assert_eq!(
+            (shapes.0[0].shape.as_slice(), shapes.1[0].shape.as_slice()),
+            (&[None, Some(2)][..], &[None, Some(2)][..])
+        );
+        assert!(model.graph().value_info.is_empty());
+    }
+
+    #[test]
+    fn what_an_exporter_joined_is_parted() {
+        let mut model = model();
+        model.untie();
+        assert_eq!(model.f32s("other").unwrap(), [1.0, 1.0]);
+        assert!(model.graph().node.iter().all(|n| n.op_type == "Mul"));
+    }
+}
