@@ -1,7 +1,10 @@
 //! What stands between a model as an exporter leaves it and one that is trained further.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::model::Model;
-use crate::proto::{DimensionValue, TensorProto, TypeProtoValue, ValueInfoProto};
+use crate::proto::{DataType, DimensionValue, TensorProto, TypeProtoValue, ValueInfoProto};
+use crate::rewrite::free_name;
 
 /// The name of a batch axis that the file fixed.
 const BATCH: &str = "N";
@@ -28,10 +31,12 @@ impl Model {
         }
     }
 
-    /// Gives every reader of an initializer behind an `Identity` a tensor of its own.
+    /// Gives parameters that an exporter joined because they were equal a tensor each.
     ///
-    /// PyTorch's older exporter joins parameters of equal values that way, as those of all fresh batch norms are. In
-    /// training they must be free to part.
+    /// PyTorch's older exporter leaves an `Identity` of one for the other; the newer one lets both readers read the
+    /// same. The latter is taken back where all elements are the same number, as in fresh batch norms and biases, and for
+    /// the statistics of batch norms: in training these must be free to part, while weights that a network shares on
+    /// purpose stay shared.
     pub fn untie(&mut self) {
         let graph = self.graph_mut();
         let stored = &mut graph.initializer;
@@ -47,6 +52,36 @@ impl Model {
             stored.push(copy);
             false
         });
+        self.part();
+    }
+
+    /// Copies what several read for each but the first.
+    fn part(&mut self) {
+        let graph = self.graph();
+        let joined: HashMap<String, bool> = graph
+            .initializer
+            .iter()
+            .filter(|t| t.data_type == DataType::Float as i32 && t.dims.iter().any(|&d| d != 1))
+            .map(|t| (t.name.clone(), t.to_f32().is_ok_and(|v| v.windows(2).all(|w| w[0] == w[1]))))
+            .collect();
+        let mut read: HashSet<String> = HashSet::new();
+        let mut copies = Vec::new();
+        for (index, node) in graph.node.iter().enumerate() {
+            for (input, name) in node.input.iter().enumerate() {
+                let Some(&is_even) = joined.get(name) else { continue };
+                let is_statistic = node.standard_op() == Some("BatchNormalization") && input >= 3;
+                if !read.insert(name.clone()) && (is_even || is_statistic) {
+                    copies.push((index, input, name.clone()));
+                }
+            }
+        }
+        for (index, input, name) in copies {
+            let graph = self.graph_mut();
+            let copy = free_name(graph, &name);
+            let tensor = graph.initializer.iter().find(|t| t.name == name).cloned().unwrap_or_default();
+            graph.initializer.push(TensorProto { name: copy.clone(), ..tensor });
+            graph.node[index].input[input] = copy;
+        }
     }
 }
 
@@ -60,7 +95,7 @@ fn first_axis(value: &mut ValueInfoProto) -> Option<&mut DimensionValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{DataType, Dimension, GraphProto, NodeProto};
+    use crate::proto::{Dimension, GraphProto, NodeProto};
 
     fn model() -> Model {
         let value = |name: &str, axes: &[usize]| {
@@ -70,9 +105,15 @@ mod tests {
             node: vec![
                 NodeProto::new("Identity", &["scale"], &["other"]),
                 NodeProto::new("Mul", &["x", "scale"], &["m"]),
-                NodeProto::new("Mul", &["m", "other"], &["y"]),
+                NodeProto::new("Mul", &["m", "other"], &["n"]),
+                NodeProto::new("Mul", &["n", "scale"], &["o"]),
+                NodeProto::new("Mul", &["o", "shared"], &["p"]),
+                NodeProto::new("Mul", &["p", "shared"], &["y"]),
             ],
-            initializer: vec![TensorProto::from_f32("scale", &[2], &[1.0, 1.0])],
+            initializer: vec![
+                TensorProto::from_f32("scale", &[2], &[1.0, 1.0]),
+                TensorProto::from_f32("shared", &[2], &[1.0, 2.0]),
+            ],
             input: vec![value("x", &[1, 2])],
             output: vec![value("y", &[1, 2])],
             value_info: vec![value("m", &[1, 2])],
@@ -98,6 +139,7 @@ mod tests {
         let mut model = model();
         model.untie();
         assert_eq!(model.f32s("other").unwrap(), [1.0, 1.0]);
-        assert!(model.graph().node.iter().all(|n| n.op_type == "Mul"));
+        let read: Vec<&str> = model.graph().node.iter().map(|n| n.input[1].as_str()).collect();
+        assert_eq!(read, ["scale", "other", "scale_1", "shared", "shared"]);
     }
 }

@@ -162,3 +162,11 @@ fn trained_values_go_back_into_the_model() {
     assert_eq!(updated.f32s("conv4.weight").unwrap(), vec![0.25; 5 * 4 * 9]);
     assert_eq!(updated.outputs().unwrap(), model.outputs().unwrap());
 }
+
+#[test]
+fn the_page_on_gradients_shows_what_is_there() {
+    let page = include_str!("../../../docs/adding-a-gradient.md");
+    let source = include_str!("../src/gradient/activation/smooth.rs");
+    let example = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    assert!(example.starts_with("/// `y = x / (1 + |x|)`") && source.contains(example), "{example}");
+}

@@ -107,3 +107,23 @@ fn the_small_network_ends_as_it_declares() {
     assert_eq!(shapes.get("pool4"), Some(&[3, 10, 4, 4][..]));
     assert_eq!(shapes.get("logits"), Some(&[3, 7][..]));
 }
+
+/// The borders of `F.pad` as PyTorch's older exporter writes them: pairs from the last axis on, turned round.
+#[test]
+fn borders_of_an_exported_pad_are_followed() {
+    let nodes = vec![
+        NodeProto::new("Reshape", &["pairs", "two"], &["a"]),
+        NodeProto::new("Slice", &["a", "last", "before", "first", "last"], &["b"]),
+        NodeProto::new("Transpose", &["b"], &["c"]).with("perm", vec![1, 0]),
+        NodeProto::new("Reshape", &["c", "last"], &["pads"]),
+        NodeProto::new("Pad", &["x", "pads"], &["y"]),
+    ];
+    let constants = vec![
+        sizes("pairs", &[1, 2, 3, 4, 0, 0]),
+        sizes("two", &[-1, 2]),
+        sizes("last", &[-1]),
+        sizes("first", &[0]),
+        sizes("before", &[-i64::MAX]),
+    ];
+    assert_eq!(shape_of(&[5, 6], nodes, constants).unwrap(), Some(vec![2, 12, 9]));
+}

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde_json::Value;
 use tintype_core::Tensor;
 use tintype_graph::arch::{SmallCnn, small_cnn};
-use tintype_graph::{GradientOptions, Parameter};
+use tintype_graph::{GradientOptions, Model, Parameter};
 
 use crate::step::{Outputs, Step};
 
@@ -38,7 +38,10 @@ fn waves(parameters: &[Parameter]) -> Vec<Parameter> {
 
 /// `data/gradients.json`, flat: `loss`, `logits`, `gradients.conv1.weight`, `running.bn1.running_mean`.
 fn reference() -> HashMap<String, Vec<f32>> {
-    let json: Value = serde_json::from_str(include_str!("../data/gradients.json")).expect("the data is JSON");
+    flat(&serde_json::from_str(include_str!("../data/gradients.json")).expect("the data is JSON"))
+}
+
+fn flat(json: &Value) -> HashMap<String, Vec<f32>> {
     let list = |value: &Value| -> Vec<f32> {
         let numbers = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
         numbers.iter().map(|v| v.as_f64().expect("a number") as f32).collect()
@@ -89,6 +92,48 @@ fn the_small_network_is_differentiated_as_by_pytorch() {
                 [(&norm.mean, blend(0.0, &batch[0], 1.0)), (&norm.variance, blend(1.0, &batch[1], unbiased))]
             {
                 assert_relative(name, &found, &reference[&format!("running.{name}")]);
+            }
+        }
+    }
+}
+
+/// What PyTorch's exporters leave of networks like MobileNetV3 (operator set 11, the older exporter) and ViT (20, the
+/// newer one), against gradients that `data/make_exported.py` stored.
+#[test]
+fn exported_networks_are_differentiated_as_by_pytorch() {
+    let json: Value = serde_json::from_str(include_str!("../data/exported.json")).expect("the data is JSON");
+    let files: [(&str, &[u8], usize); 2] = [
+        ("mobile", include_bytes!("../data/mobile.onnx"), 16),
+        ("transformer", include_bytes!("../data/transformer.onnx"), 8),
+    ];
+    for (name, file, size) in files {
+        let mut model = Model::from_bytes(file).expect("the file is a model");
+        model.untie();
+        let reference = flat(&json[name]);
+        for fused in [true, false] {
+            let options = GradientOptions { batch: 3, fused, trainable: &|_| true };
+            let image = wave(100, 3 * 3 * size * size, 0.0, 1.0);
+            let image = Tensor::new([3, 3, size, size], image).expect("images fit");
+            let targets = [1.0f32, 0.0, 0.0, 0.0, 0.0, 0.0, 0.9, 0.1, 0.25, 0.25, 0.25, 0.25];
+            let targets = Tensor::new([3, 4], targets.to_vec()).expect("targets fit");
+            let mut step = Step::new(&model, &options, image, targets);
+            let parameters = step.graph.parameters.clone();
+            let Outputs { loss, logits, gradients, .. } = step.run(&parameters);
+            assert_relative(name, &[loss], &reference["loss"]);
+            assert_relative(name, &logits, &reference["logits"]);
+            assert_eq!(parameters.len(), reference.keys().filter(|k| k.starts_with("gradients.")).count());
+            let largest = |values: &[f32]| values.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            let all = gradients.iter().map(|g| largest(g)).fold(0.0, f32::max);
+            for (parameter, gradient) in parameters.iter().zip(&gradients) {
+                let expected = &reference[&format!("gradients.{}", parameter.name)];
+                // The gradient of a bias before a batch norm, or of an attention's keys, is rounding alone.
+                let scale = largest(expected).max(1e-3 * all);
+                let difference = tintype_testkit::max_abs_diff(gradient, expected);
+                assert!(
+                    difference <= TOLERANCE * scale,
+                    "{name}, {} (fused: {fused}): {difference:e} of {scale:e}",
+                    parameter.name
+                );
             }
         }
     }

@@ -24,6 +24,14 @@ pub(super) fn logits(graph: &GraphProto) -> Result<String> {
 ///
 /// As the rows of `targets` sum to 1, that gradient is `(softmax(logits) - targets) / N`.
 pub(super) fn append(tape: &mut Tape) -> Result<()> {
+    if tape.shapes.get(LOGITS).is_none() {
+        // Where it begins says more than where it ends.
+        for node in &tape.nodes {
+            for name in &node.output {
+                tape.shape(node, name)?;
+            }
+        }
+    }
     let shape = tape.own(LOGITS);
     let &[batch, _] = shape.as_slice() else {
         return Err(Error::new(

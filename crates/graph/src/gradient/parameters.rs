@@ -64,8 +64,7 @@ fn is_weight_of(
             | "Resize" | "Upsample",
             1..,
         ) => false,
-        ("Add", _) => several() && !is_mask(tensor),
-        _ => several(),
+        _ => several() && !is_mask(tensor),
     }
 }
 

@@ -56,10 +56,16 @@ fn elements(node: &NodeProto, shapes: &Shapes) -> Option<Vec<i64>> {
                 Some(_) => input(i).map(Some),
                 None => Some(None),
             });
-            let [size] = *shape(0)? else { return None };
-            let taken = sliced(&[size], &input(1)?, &input(2)?, given(3)?.as_deref(), given(4)?.as_deref())?;
-            let place = |i: usize| taken[0].start as i64 + i as i64 * taken[0].step;
-            (0..taken[0].count).map(|i| from.get(usize::try_from(place(i)).ok()?).copied()).collect()
+            let taken =
+                sliced(shape(0)?, &input(1)?, &input(2)?, given(3)?.as_deref(), given(4)?.as_deref())?;
+            // The places in `from`, grown axis by axis.
+            let mut places = vec![0];
+            for (taken, &size) in taken.iter().zip(shape(0)?) {
+                let along = |i: usize| usize::try_from(taken.start as i64 + i as i64 * taken.step).ok();
+                let along: Vec<usize> = (0..taken.count).map(along).collect::<Option<_>>()?;
+                places = places.iter().flat_map(|p| along.iter().map(move |i| p * size + i)).collect();
+            }
+            places.iter().map(|&place| from.get(place).copied()).collect()
         }
         "Transpose" => match *shape(0)? {
             [_] => input(0),
