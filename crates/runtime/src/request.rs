@@ -107,6 +107,19 @@ impl Admitted {
             .inspect_err(|error| model.stats.failed(error.kind(), waited))
     }
 
+    /// The same request, unless it cannot be answered by `deadline`: to be asked before its body is read.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded`, saying how long it would take.
+    pub fn by(self, deadline: tokio::time::Instant) -> Result<Self> {
+        let (model, now) = (&self.model, Instant::now());
+        model
+            .admission
+            .check_deadline(now, Some(deadline.into()))
+            .inspect_err(|error| model.stats.failed(error.kind(), now - self.accepted))?;
+        Ok(self)
+    }
+
     /// Classifies `image`. Dropping the future cancels the request wherever it is.
     ///
     /// # Errors

@@ -45,8 +45,10 @@ pub(crate) async fn predict(
     let deadline = deadline::of(&parts.headers, &app.config)?;
     let options = query.options(deadline)?;
     let length = body::announced(&parts.headers, app.config.max_body_bytes)?;
-    let admitted = Encoding::of(&parts.headers)
-        .and_then(|encoding| Ok((encoding, app.runtime.admit(query.model.as_deref(), length.unwrap_or(0))?)));
+    let admitted = Encoding::of(&parts.headers).and_then(|encoding| {
+        let admitted = app.runtime.admit(query.model.as_deref(), length.unwrap_or(0))?.by(deadline)?;
+        Ok((encoding, admitted))
+    });
     let (encoding, mut admitted) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => {

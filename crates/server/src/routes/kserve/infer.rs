@@ -63,7 +63,8 @@ pub(super) async fn receive(
     let limit = app.config.max_body_bytes;
     let length = body::announced(headers, limit);
     let admitted = length.and_then(|length| {
-        Ok((length, app.runtime.admit_version(&target.model, target.version, length.unwrap_or(0))?))
+        let admitted = app.runtime.admit_version(&target.model, target.version, length.unwrap_or(0))?;
+        Ok((length, admitted.by(deadline)?))
     });
     let (length, mut admitted) = match admitted {
         Ok(admitted) => admitted,
