@@ -30,12 +30,23 @@ struct State {
     batcher: Batcher<Job>,
     /// Instances that wait for work.
     idle: usize,
+    /// Whether somebody will call [`ReadyQueue::wake`].
+    waking: bool,
     closed: bool,
+}
+
+/// What is left to do for a job that was pushed.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// Nothing: an instance will see it.
+    Seen,
+    /// To call [`ReadyQueue::wake`].
+    Wake,
 }
 
 impl ReadyQueue {
     pub(crate) fn new(policy: BatchPolicy, preserve_ordering: bool) -> Self {
-        let state = State { batcher: Batcher::new(policy), idle: 0, closed: false };
+        let state = State { batcher: Batcher::new(policy), idle: 0, waking: false, closed: false };
         let order = preserve_ordering.then(|| Mutex::new(Sequencer::new()));
         Self { state: Mutex::new(state), order, wake: Condvar::new() }
     }
@@ -45,19 +56,28 @@ impl ReadyQueue {
         self.lock().batcher.len()
     }
 
-    /// Adds a job; hands it back when the queue is closed.
-    pub(crate) fn push(&self, job: Job) -> Result<(), Box<Job>> {
+    /// Adds a job; hands it back when the queue is closed. No instance is woken yet.
+    pub(crate) fn push(&self, job: Job) -> Result<Pushed, Box<Job>> {
         let mut state = self.lock();
         if state.closed {
             return Err(Box::new(job));
         }
         state.batcher.push(job.ready, job);
+        if state.idle == 0 || std::mem::replace(&mut state.waking, true) {
+            return Ok(Pushed::Seen);
+        }
+        Ok(Pushed::Wake)
+    }
+
+    /// Wakes an instance for what was pushed.
+    pub(crate) fn wake(&self) {
+        let mut state = self.lock();
+        state.waking = false;
         let wake = state.idle > 0;
         drop(state);
         if wake {
             self.wake.notify_one();
         }
-        Ok(())
     }
 
     /// Blocks until there is a batch; `None` once the queue is closed.

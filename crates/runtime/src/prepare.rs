@@ -11,6 +11,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use tintype_core::{Error, ErrorKind, ImageClassifier, Result, Scratch, Tensor};
 
+use crate::driver::Pushed;
 use crate::job::{Job, Ticket, Times};
 use crate::lanes::{LaneId, Lanes};
 use crate::pipeline::Pipeline;
@@ -157,8 +158,10 @@ fn prepare(job: PrepareJob, place: Place, scratch: &mut Scratch) {
             let times = Times { queue: started - accepted, input: ready - started, ..Times::default() };
             let place = Some(place);
             let job = Job { inputs: vec![tensor], rows, level, ticket, ready, times, place, turn: None };
-            if let Err(job) = pipeline.queue.push(job) {
-                job.ticket.answer(Err(pipeline.not_ready("it is being unloaded")));
+            match pipeline.queue.push(job) {
+                Ok(Pushed::Wake) => pipeline.queue.wake(),
+                Ok(Pushed::Seen) => {}
+                Err(job) => job.ticket.answer(Err(pipeline.not_ready("it is being unloaded"))),
             }
         }
         Err(error) => ticket.answer(Err(error)),

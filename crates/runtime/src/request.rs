@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::admission::Permit;
 use crate::cache;
+use crate::driver::Pushed;
 use crate::ensemble;
 use crate::job::{Job, Ran, Ticket, Times, expired, timed_out};
 use crate::model::{Model, Work};
@@ -297,7 +298,12 @@ impl Admission {
                 let times = Times { queue: now - self.accepted, ..Times::default() };
                 pipeline.stats.observe(Stage::Admission, times.queue);
                 let job = Job { inputs, rows, level, ticket, ready: now, times, place: None, turn: None };
-                pipeline.queue.push(job).map_err(|_| unloading())?;
+                if pipeline.queue.push(job).map_err(|_| unloading())? == Pushed::Wake {
+                    let pipeline = pipeline.clone();
+                    // After the requests that have arrived with this one: an instance that is woken at once takes the
+                    // core from the thread that would have brought it their tensors, too.
+                    tokio::spawn(async move { pipeline.queue.wake() });
+                }
             }
         }
         let mut answer = std::pin::pin!(answer);
