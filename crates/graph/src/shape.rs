@@ -25,7 +25,7 @@ pub struct Shapes {
     known: HashMap<String, Vec<usize>>,
     /// The short lists of integers that the model stores or computes from sizes.
     integers: HashMap<String, Vec<i64>>,
-    /// The short lists of floats that the model stores.
+    /// The short lists of floats that the model stores or computes from sizes.
     floats: HashMap<String, Vec<f32>>,
 }
 
@@ -70,6 +70,10 @@ impl Shapes {
                 && let Some(name) = node.output_name(0)
             {
                 shapes.integers.insert(name.to_owned(), values);
+            } else if let Some(values) = integers::floats(node, &shapes)
+                && let Some(name) = node.output_name(0)
+            {
+                shapes.floats.insert(name.to_owned(), values);
             }
             let found = rules::outputs(node, &shapes)?;
             for (index, name) in node.output.iter().enumerate() {
@@ -86,7 +90,7 @@ impl Shapes {
         self.integers.get(name).map(Vec::as_slice)
     }
 
-    /// The elements of a short list of floats that is stored.
+    /// The elements of a short list of floats that is stored or follows from sizes.
     pub(crate) fn floats(&self, name: &str) -> Option<&[f32]> {
         self.floats.get(name).map(Vec::as_slice)
     }

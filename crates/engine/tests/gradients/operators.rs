@@ -98,7 +98,33 @@ fn batch_norm() {
     let mut read_twice = batch_norm_case("with relu and another reader", "z");
     read_twice.nodes.push(NodeProto::new("Relu", &["z"], &["r"]));
     read_twice.nodes.push(NodeProto::new("Add", &["z", "r"], &["y"]));
-    check(vec![batch_norm_case("trained", "y"), frozen, exported, shift, with_relu, read_twice]);
+    let shape = |name, values: &[i64]| TensorProto::from_i64(name, &[values.len()], values);
+    let standardised = vec![
+        NodeProto::new("Reshape", &["w", "taps"], &["flat"]),
+        NodeProto::new("BatchNormalization", &["flat", "gamma", "zeros", "mean", "var"], &["even"])
+            .with("training_mode", 1),
+        NodeProto::new("Reshape", &["even", "kernels"], &["kernel"]),
+        NodeProto::new("Conv", &["x", "kernel"], &["y"]),
+    ];
+    let mut standardised = Case::new("of weights", &[3, 4, 4], 16, standardised)
+        .parameter("w", &[4, 3, 3, 3])
+        .parameter("gamma", &[4])
+        .setting(shape("taps", &[1, 4, 27]))
+        .setting(shape("kernels", &[4, 3, 3, 3]));
+    for (name, value) in [("zeros", 0.0), ("mean", 0.3), ("var", 2.0)] {
+        standardised = standardised.setting(TensorProto::from_f32(name, &[4], &[value; 4]));
+        standardised.frozen.push(name);
+    }
+    standardised.nodes[1].output.extend(["running mean", "running variance"].map(str::to_owned));
+    check(vec![
+        standardised,
+        batch_norm_case("trained", "y"),
+        frozen,
+        exported,
+        shift,
+        with_relu,
+        read_twice,
+    ]);
 }
 
 #[test]

@@ -84,6 +84,18 @@ fn copies() {
             Case::new("gather elements", &[4, 3], 3, vec![node("GatherElements", &["i"]).with("axis", 1)]),
             vec![elements],
         ),
+        with(
+            Case::new("gather points", &[4, 3], 3, vec![node("GatherND", &["i"])]),
+            vec![TensorProto::from_i64(
+                "i",
+                &[2, 3, 3],
+                &[0, 1, 1, 0, 3, 2, 0, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1],
+            )],
+        ),
+        with(
+            Case::new("sums from the start", &[4, 3], 12, vec![node("CumSum", &["a"]).with("exclusive", 1)]),
+            vec![TensorProto::from_i64("a", &[], &[1])],
+        ),
         Case::new(
             "gather a table of biases",
             &[2, 2],

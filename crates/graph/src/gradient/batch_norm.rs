@@ -1,6 +1,6 @@
 //! Batch normalisation: trained on the batch's own statistics, or frozen.
 
-use tintype_core::Result;
+use tintype_core::{ErrorKind, Result};
 
 use super::FUSED_DOMAIN;
 use super::tape::Tape;
@@ -65,6 +65,12 @@ pub(super) fn trained(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()>
 /// Inference's formula, whose statistics are constants: `dx = dy · gamma / sqrt(var + epsilon)`, `dbeta = Σ dy`.
 pub(super) fn frozen(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     let rank = tape.shape(node, &node.input[0])?.len();
+    if [1, 3, 4].iter().any(|&i| tape.wants(node, i).is_some()) {
+        return Err(node.error(
+            ErrorKind::Unsupported,
+            "has no gradient for a scale or statistics that are computed from weights",
+        ));
+    }
     if let Some(x) = tape.wants(node, 0) {
         let (gamma, variance) = (&node.input[1], &node.input[4]);
         tape.shape(node, variance)?;

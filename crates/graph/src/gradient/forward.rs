@@ -4,6 +4,8 @@
 //! it; a dropout becomes `tintype.Dropout`. The rest stays. Where fused operators are not allowed the tape writes a
 //! batch norm in pieces, and a dropout is refused: ONNX has no operator that would draw the same mask twice.
 
+use std::collections::HashSet;
+
 use tintype_core::{ErrorKind, Result};
 
 use super::{BatchNormState, FUSED_DOMAIN, Parameter, SEED};
@@ -34,13 +36,15 @@ pub(super) fn rewrite(
     fused: bool,
     shapes: &Shapes,
 ) -> Result<Forward> {
-    let rewriter = Rewriter { model, wiring: Wiring::new(model.graph())?, parameters, fused, shapes };
+    let wiring = Wiring::new(model.graph())?;
+    let dependent = wiring.dependent();
+    let rewriter = Rewriter { model, wiring, dependent, parameters, fused, shapes };
     let mut forward = Forward { nodes: Vec::new(), batch_norms: Vec::new(), has_seed: false };
     let mut absorbed: Vec<&str> = Vec::new();
     for node in &model.graph().node {
         match node.standard_op() {
             Some("Relu") if absorbed.contains(&node.output[0].as_str()) => {}
-            Some("BatchNormalization") if rewriter.is_trained(node) => {
+            Some("BatchNormalization") if rewriter.is_trained(node) && !rewriter.is_of_weights(node) => {
                 let relu = if fused { rewriter.only_relu(&node.output[0]) } else { None };
                 absorbed.extend(relu);
                 let (node, norm) = rewriter.batch_norm(node, relu)?;
@@ -52,6 +56,9 @@ pub(super) fn rewrite(
                 }
                 forward.batch_norms.push(norm);
                 forward.nodes.push(node);
+            }
+            Some("BatchNormalization") if rewriter.is_of_weights(node) => {
+                forward.nodes.push(rewriter.live(node, None)?.0);
             }
             Some("BatchNormalization") => forward.nodes.push(frozen(node)),
             Some("Dropout") => {
@@ -76,6 +83,8 @@ fn frozen(node: &NodeProto) -> NodeProto {
 struct Rewriter<'a> {
     model: &'a Model,
     wiring: Wiring<'a>,
+    /// The values that depend on the image.
+    dependent: HashSet<&'a str>,
     parameters: &'a [Parameter],
     fused: bool,
     shapes: &'a Shapes,
@@ -86,6 +95,12 @@ impl<'a> Rewriter<'a> {
     fn is_trained(&self, node: &NodeProto) -> bool {
         let scale = node.input_name(1).and_then(|name| self.wiring.constant(name));
         scale.is_some_and(|scale| self.parameters.iter().any(|p| p.name == scale.name))
+    }
+
+    /// Whether a batch norm standardises weights and so runs on their own statistics, in inference as in training.
+    fn is_of_weights(&self, node: &NodeProto) -> bool {
+        let is_live = node.int("training_mode").unwrap_or(0) != 0;
+        is_live && node.input_name(0).is_some_and(|x| !self.dependent.contains(x))
     }
 
     /// The output of the `Relu` that is the only reader of `value`.
@@ -104,30 +119,41 @@ impl<'a> Rewriter<'a> {
                 node.error(ErrorKind::Unsupported, format!("has an input {i} that is not an initializer"))
             })
         };
-        let shape = self.shapes.of(node, node.input_name(0).unwrap_or_default())?;
-        let &[batch, channels, ref pixels @ ..] = shape else {
-            return Err(node.error(ErrorKind::Unsupported, format!("has no channels in the shape {shape:?}")));
-        };
-        let epsilon = node.float("epsilon").unwrap_or(1e-5);
-        let output = relu.unwrap_or(&node.output[0]);
-        let statistics = ["mean", "variance"].map(|what| format!("{output}/batch_{what}"));
-        let trained = NodeProto {
-            op_type: "BatchNormTrain".to_owned(),
-            name: node.name.clone(),
-            input: node.input[..3].to_vec(),
-            output: vec![output.to_owned(), statistics[0].clone(), statistics[1].clone()],
-            ..NodeProto::default()
-        };
-        let trained =
-            trained.of_domain(FUSED_DOMAIN).with("epsilon", epsilon).with("relu", i64::from(relu.is_some()));
+        let (live, shape) = self.live(node, relu)?;
         let state = BatchNormState {
             mean: stored(3)?,
             variance: stored(4)?,
             momentum: node.float("momentum").unwrap_or(0.9),
-            epsilon,
-            count: batch * pixels.iter().product::<usize>(),
+            epsilon: node.float("epsilon").unwrap_or(1e-5),
+            count: shape.iter().product::<usize>().checked_div(shape[1]).unwrap_or(0),
         };
-        Ok((trained, TrainedNorm { state, statistics, channels }))
+        let statistics = [live.output[1].clone(), live.output[2].clone()];
+        Ok((live, TrainedNorm { state, statistics, channels: shape[1] }))
+    }
+
+    /// The batch norm on its own statistics, which are further outputs, and the shape `[N, C, …]` of what it reads.
+    fn live(&self, node: &NodeProto, relu: Option<&str>) -> Result<(NodeProto, &[usize])> {
+        let shape = self.shapes.of(node, node.input_name(0).unwrap_or_default())?;
+        if shape.len() < 2 {
+            return Err(node.error(ErrorKind::Unsupported, format!("has no channels in the shape {shape:?}")));
+        }
+        let output = relu.unwrap_or(&node.output[0]);
+        let live = NodeProto {
+            op_type: "BatchNormTrain".to_owned(),
+            name: node.name.clone(),
+            input: node.input[..3].to_vec(),
+            output: vec![
+                output.to_owned(),
+                format!("{output}/batch_mean"),
+                format!("{output}/batch_variance"),
+            ],
+            ..NodeProto::default()
+        };
+        let live = live
+            .of_domain(FUSED_DOMAIN)
+            .with("epsilon", node.float("epsilon").unwrap_or(1e-5))
+            .with("relu", i64::from(relu.is_some()));
+        Ok((live, shape))
     }
 
     /// A live dropout, or an `Identity` where nothing is dropped. `salt` tells the layers' masks apart.

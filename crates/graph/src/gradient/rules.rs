@@ -79,6 +79,7 @@ pub(super) fn rule(node: &NodeProto) -> Result<Rule> {
                 "Conv" => conv::conv,
                 "ConvTranspose" => conv::transposed,
                 "Cos" => unary::cos,
+                "CumSum" => layout::gather::cumulative_sum,
                 "DepthToSpace" | "SpaceToDepth" => layout::blocks,
                 "Div" => elementwise::div,
                 "Dropout" | "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => {
@@ -91,6 +92,7 @@ pub(super) fn rule(node: &NodeProto) -> Result<Rule> {
                 "Expand" => layout::expand,
                 "Gather" => layout::gather::gather,
                 "GatherElements" => layout::gather::gather_elements,
+                "GatherND" => layout::gather::gather_nd,
                 "Gelu" => activation::smooth::gelu,
                 "Gemm" => linear::gemm,
                 "GlobalAveragePool" | "ReduceMean" => reduce::mean,

@@ -34,7 +34,10 @@ fn elements(node: &NodeProto, shapes: &Shapes) -> Option<Vec<i64>> {
         "Cast" => {
             let to = node.int("to").and_then(|to| DataType::try_from(to as i32).ok())?;
             match to {
-                DataType::Int32 | DataType::Int64 => input(0),
+                DataType::Int32 | DataType::Int64 => input(0).or_else(|| {
+                    // As in C, towards 0.
+                    Some(shapes.floats(node.input_name(0)?)?.iter().map(|&v| v as i64).collect())
+                }),
                 DataType::Bool => Some(input(0)?.iter().map(|&v| i64::from(v != 0)).collect()),
                 _ => None,
             }
@@ -121,11 +124,45 @@ fn elements(node: &NodeProto, shapes: &Shapes) -> Option<Vec<i64>> {
     }
 }
 
-fn pairwise(a: &[i64], b: &[i64], apply: fn(i64, i64) -> Option<i64>) -> Option<Vec<i64>> {
+/// What `node` makes, if it is arithmetic on sizes as floats: how often a window fits, rounded up.
+pub(super) fn floats(node: &NodeProto, shapes: &Shapes) -> Option<Vec<f32>> {
+    let input = |i: usize| shapes.floats(node.input_name(i)?);
+    let pairs = |apply: fn(f32, f32) -> f32| {
+        let (a, b) = (input(0)?, input(1)?);
+        pairwise(a, b, |a, b| Some(apply(a, b)))
+    };
+    let each = |apply: fn(f32) -> f32| Some(input(0)?.iter().map(|&v| apply(v)).collect());
+    let values: Vec<f32> = match node.standard_op()? {
+        "Cast" if node.int("to") == Some(DataType::Float as i64) => {
+            shapes.integers(node.input_name(0)?)?.iter().map(|&v| v as f32).collect()
+        }
+        "Concat" => (0..node.input.len()).map(input).collect::<Option<Vec<_>>>()?.concat(),
+        "Identity" | "Squeeze" | "Unsqueeze" => input(0)?.to_vec(),
+        "Ceil" => each(f32::ceil)?,
+        "Floor" => each(f32::floor)?,
+        "Sqrt" => each(f32::sqrt)?,
+        "Clip" => {
+            let bound = |i: usize, open: f32| match node.input_name(i) {
+                Some(_) => input(i)?.first().copied(),
+                None => Some(open),
+            };
+            let (low, high) = (bound(1, f32::NEG_INFINITY)?, bound(2, f32::INFINITY)?);
+            input(0)?.iter().map(|v| v.max(low).min(high)).collect()
+        }
+        "Add" => pairs(|a, b| a + b)?,
+        "Sub" => pairs(|a, b| a - b)?,
+        "Mul" => pairs(|a, b| a * b)?,
+        "Div" => pairs(|a, b| a / b)?,
+        _ => return None,
+    };
+    (values.len() <= LONGEST).then_some(values)
+}
+
+fn pairwise<T: Copy>(a: &[T], b: &[T], apply: impl Fn(T, T) -> Option<T>) -> Option<Vec<T>> {
     (0..a.len().max(b.len())).map(|i| apply(at(a, i)?, at(b, i)?)).collect()
 }
 
 /// An element of a list, or of a number that stands for any list.
-fn at(values: &[i64], i: usize) -> Option<i64> {
+fn at<T: Copy>(values: &[T], i: usize) -> Option<T> {
     if values.len() == 1 { values.first().copied() } else { values.get(i).copied() }
 }

@@ -17,6 +17,7 @@ const SAME: &[&str] = &[
     "Celu",
     "Clip",
     "Cos",
+    "CumSum",
     "DequantizeLinear",
     "Dropout",
     "Elu",

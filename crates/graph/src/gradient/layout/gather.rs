@@ -42,6 +42,31 @@ pub(in crate::gradient) fn gather_elements(tape: &mut Tape, node: &NodeProto, dy
     Ok(())
 }
 
+/// `y[i] = x[indices[i][0], indices[i][1], …]`
+pub(in crate::gradient) fn gather_nd(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
+    let Some(x) = tape.wants(node, 0) else { return Ok(()) };
+    if node.int("batch_dims").unwrap_or(0) != 0 {
+        return Err(node.error(ErrorKind::Unsupported, "has no gradient with `batch_dims`"));
+    }
+    let shape = tape.shape(node, &x)?;
+    let zeros = tape.zeros(&shape);
+    let scatter = NodeProto::new("ScatterND", &[&zeros, &node.input[1], dy], &[]).with("reduction", "add");
+    let dx = tape.one(scatter, shape);
+    tape.add(&x, dx);
+    Ok(())
+}
+
+/// `CumSum`: a sum from the other end.
+pub(in crate::gradient) fn cumulative_sum(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
+    let reverse = node.int("reverse").unwrap_or(0) == 0;
+    let again = NodeProto::new("CumSum", &[dy, &node.input[1]], &[])
+        .with("exclusive", node.int("exclusive").unwrap_or(0))
+        .with("reverse", i64::from(reverse));
+    let shape = tape.own(dy);
+    let dx = tape.one(again, shape);
+    tape.contribute(node, 0, &dx)
+}
+
 /// Zeros of `shape`, to which `values` are added at their places along `axis`.
 fn scattered(tape: &mut Tape, places: &str, values: &str, axis: usize, shape: &[usize]) -> String {
     let zeros = tape.zeros(shape);

@@ -16,6 +16,7 @@ pub(super) fn output(node: &NodeProto, shapes: &Shapes) -> Result<Option<Vec<usi
         "Einsum" => einsum(node, shapes),
         "Expand" => expand(node, shapes),
         "Gather" => gather(node, shapes),
+        "GatherND" => gather_nd(node, shapes),
         "GatherElements" => input(node, shapes, 1).map(<[usize]>::to_vec),
         "Pad" => pad(node, shapes),
         "Resize" | "Upsample" => resize(node, shapes),
@@ -80,6 +81,13 @@ fn gather(node: &NodeProto, shapes: &Shapes) -> Option<Vec<usize>> {
     let (x, indices) = (input(node, shapes, 0)?, input(node, shapes, 1)?);
     let axis = resolve_axis(node.int("axis").unwrap_or(0), x.len())?;
     Some([&x[..axis], indices, &x[axis + 1..]].concat())
+}
+
+fn gather_nd(node: &NodeProto, shapes: &Shapes) -> Option<Vec<usize>> {
+    let (x, indices) = (input(node, shapes, 0)?, input(node, shapes, 1)?);
+    let (depth, places) = indices.split_last()?;
+    let batch = usize::try_from(node.int("batch_dims").unwrap_or(0)).ok()?;
+    Some([places, x.get(batch + depth..)?].concat())
 }
 
 fn slice(node: &NodeProto, shapes: &Shapes) -> Option<Vec<usize>> {
