@@ -113,6 +113,32 @@ fn settings_are_not_parameters() {
     assert!(trained.model.initializer("factor").is_some());
 }
 
+/// A group norm as exporters write it, and an attention's mask.
+#[test]
+fn what_a_file_brings_along_is_not_trained() {
+    let ones = |name| TensorProto::from_f32(name, &[2], &[1.0; 2]);
+    let sizes = |name, values: &[i64]| TensorProto::from_i64(name, &[values.len()], values);
+    let nodes = vec![
+        NodeProto::new("Mul", &["input", "shift"], &["scaled"]),
+        NodeProto::new("Reshape", &["scaled", "groups"], &["rows"]),
+        NodeProto::new("InstanceNormalization", &["rows", "one", "zero"], &["even"]),
+        NodeProto::new("Reshape", &["even", "picture"], &["back"]),
+        NodeProto::new("Add", &["back", "mask"], &["maps"]),
+    ];
+    let mask = TensorProto::from_f32("mask", &[1, 4], &[0.0, -100.0, 0.0, f32::NEG_INFINITY]);
+    let stored = vec![
+        shift("shift"),
+        ones("one"),
+        ones("zero"),
+        mask,
+        sizes("groups", &[0, 2, -1]),
+        sizes("picture", &[0, 3, 4, 4]),
+    ];
+    let trained = train(&model(nodes, stored), true).unwrap();
+    let names: Vec<&str> = trained.parameters.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["weight", "bias", "shift"]);
+}
+
 #[test]
 fn a_softmax_at_the_end_is_left_out_and_names_make_way() {
     let mut model = model(vec![NodeProto::new("Identity", &["input"], &["maps"])], Vec::new());

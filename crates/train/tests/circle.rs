@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use tintype_core::package::ArchiveLimits;
-use tintype_core::{ErrorKind, Package};
+use tintype_core::{ErrorKind, ModelSource, Package};
 use tintype_engine::ort::OrtBackend;
 use tintype_train::{
     EvaluateOptions, Evaluation, Outcome, Stop, Subscriber, TrainEvent, config, evaluate, train,
@@ -124,6 +124,22 @@ fn a_network_from_scratch_and_then_a_new_head_on_it() {
     let package = evaluate_at(&all.run_dir, &held_out).unwrap();
     assert_eq!(package.confusion, all.evaluation.confusion);
     assert_eq!(evaluate_at(&all.archive, &held_out).unwrap(), package);
+
+    // Its layers trained further, under a new last one, go on from what they have learned.
+    let words = format!(
+        "scope=all backbone={0}/all data={0}/data run_dir={0}/tuned trainer.epochs=2 trainer.batch_size=16 \
+         trainer.threads=2 optim.lr=0.002 name=tuned",
+        dir.path().display()
+    );
+    let tuned = run(&words, &mut Seen::default()).unwrap();
+    assert!(tuned.summary.val_accuracy >= 0.8, "{:?}", tuned.summary);
+    assert_eq!(evaluate_at(&tuned.model_dir, &held_out).unwrap().confusion, tuned.evaluation.confusion);
+    let layers = |run: &Outcome| {
+        let package = Package::open(&run.run_dir, &ArchiveLimits::default()).unwrap();
+        let ModelSource::Path(file) = package.model else { panic!("a run directory has a file") };
+        tintype_graph::Model::read(&file).unwrap().f32s("conv1.weight").unwrap()
+    };
+    assert_ne!(layers(&tuned), layers(&all), "every layer is trained");
 
     // A head on the network that was just trained brings its preprocessing along.
     let words = format!(

@@ -19,7 +19,18 @@ pub(super) fn choose(model: &Model, trainable: &dyn Fn(&str) -> bool) -> Result<
     let mut weights = HashSet::new();
     let stored: HashMap<&str, &TensorProto> =
         graph.initializer.iter().map(|tensor| (tensor.name.as_str(), tensor)).collect();
+    let mut reshaped: HashSet<&str> = HashSet::new();
     for node in &graph.node {
+        if node.standard_op() == Some("Reshape") {
+            reshaped.extend(node.output_name(0));
+        }
+        // Exporters write a group norm as an instance norm of the groups in a row, without a scale and a shift of its
+        // own: those of the network follow.
+        if node.standard_op() == Some("InstanceNormalization")
+            && node.input_name(0).is_some_and(|x| reshaped.contains(x))
+        {
+            continue;
+        }
         for (index, name) in node.input.iter().enumerate() {
             let tensor = stored.get(name.as_str()).filter(|t| t.data_type == DataType::Float as i32);
             if tensor.is_some_and(|tensor| is_weight_of(node, index, tensor, &stored)) {

@@ -12,6 +12,9 @@ use crate::examples::{decode, fits};
 use crate::pass::Watch;
 use crate::preprocessing;
 
+/// Parameters of the new last layer: weights and biases.
+const NEW: usize = 2;
+
 /// A network as it is before training.
 pub(crate) struct Network {
     model: Model,
@@ -39,7 +42,7 @@ impl Network {
     /// better known before the images are decoded.
     ///
     /// # Errors
-    /// Those of [`Classifier::open`] and [`differentiate`]; `InvalidConfig` when the preprocessing does not make what
+    /// Those of [`Classifier::open`] and [`differentiate`]; `Unsupported` for a quantised model; `InvalidConfig` when the preprocessing does not make what
     /// the model takes.
     fn tuned(config: &TrainConfig, classes: usize) -> Result<Self> {
         let Classifier { model, output, features, plan, spec } = Classifier::open(config)?;
@@ -60,10 +63,19 @@ impl Network {
             )
         })?;
         let options = GradientOptions { batch: config.trainer.batch_size, fused: true, trainable: &|_| true };
-        differentiate(&model, &options).map_err(|error| match error.kind() {
+        let graph = differentiate(&model, &options).map_err(|error| match error.kind() {
             ErrorKind::Unsupported => error.with_hint("`scope=head` trains the last layer of any classifier"),
             _ => error,
         })?;
+        if graph.parameters.len() <= NEW {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "no weight before the last layer can be trained: there is none in `f32`",
+            )
+            .with_hint(
+                "begin with the model before it was quantised, or train its last layer with `scope=head`",
+            ));
+        }
         Ok(Self { model, plan, shape, spec })
     }
 
