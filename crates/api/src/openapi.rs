@@ -107,7 +107,7 @@ fn classes() {}
 #[expect(dead_code, reason = "carries the description of a route; the handler is the server's")]
 fn root() {}
 
-/// Counters and latency histograms in the OpenMetrics text format
+/// Counters and latency histograms in Prometheus' text format
 #[utoipa::path(
     get,
     path = "/metrics",

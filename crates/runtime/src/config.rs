@@ -1,12 +1,11 @@
 //! What the operator chooses.
 
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tintype_core::image::Limits;
 use tintype_core::triton::Defaults;
-use tintype_core::{Error, ErrorKind, Result};
+use tintype_core::{Error, ErrorKind, Result, cores};
 
 /// The largest batch where neither the operator nor the model says otherwise; Triton's number.
 ///
@@ -145,11 +144,6 @@ fn at_least_one(key: &str, value: usize) -> Result<()> {
         0 => Err(Error::new(ErrorKind::InvalidConfig, format!("`{key}`: expected at least 1, found 0"))),
         _ => Ok(()),
     }
-}
-
-/// The cores this process may use, as affinity and cgroup say.
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 #[cfg(test)]

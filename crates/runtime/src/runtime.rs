@@ -21,7 +21,7 @@ use crate::prepare::PrepareQueue;
 use crate::registry::{IndexEntry, Missing, Registry, SHUTTING_DOWN};
 use crate::repository::Repository;
 use crate::shared::Shared;
-use crate::stats::{Exposed, ModelStatistics, Stats, write_triton};
+use crate::stats::{Exposed, Machine, ModelStatistics, Stats, write_triton};
 use crate::threads::Threads;
 use crate::{Admitted, Answer, LoadOptions, ModelStatus, Request, RuntimeConfig};
 use crate::{golden, warm_up};
@@ -52,6 +52,7 @@ pub struct Runtime {
     pub(crate) backend: Arc<dyn Backend>,
     pub(crate) config: RuntimeConfig,
     pub(crate) stats: Stats,
+    machine: Machine,
     pub(crate) shared: Arc<Shared>,
     pub(crate) repository: Repository,
     bytes: Arc<ByteBudget>,
@@ -79,6 +80,7 @@ impl Runtime {
         Ok(Self {
             backend,
             stats: Stats::new(),
+            machine: Machine::default(),
             bytes: Arc::new(ByteBudget::new(config.max_inflight_bytes)),
             repository: Repository::new(config.repository.clone()),
             config,
@@ -235,7 +237,11 @@ impl Runtime {
                 pending: u64::try_from(model.stats.in_flight.get()).unwrap_or(0),
             })
             .collect();
-        let written = self.stats.write(out).and_then(|()| write_triton(&exposed, out));
+        let written = self
+            .stats
+            .write(out)
+            .and_then(|()| write_triton(&exposed, out))
+            .and_then(|()| self.machine.write(out));
         written.map_err(|e| Error::new(ErrorKind::Internal, "writing metrics").with_source(e))
     }
 

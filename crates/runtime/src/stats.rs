@@ -2,6 +2,7 @@
 //!
 //! A model's handles are looked up once, when it is loaded; a request only touches them.
 
+mod machine;
 mod tally;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge,
 use prometheus_client::registry::{Registry, Unit};
 use tintype_core::ErrorKind;
 
+pub(crate) use machine::Machine;
 pub use tally::{BatchTally, ModelStatistics, Tally};
 pub(crate) use tally::{Counters, Exposed, write as write_triton};
 
