@@ -151,8 +151,14 @@ impl Error {
 
     /// The same error with `context: ` before its message.
     #[must_use]
-    pub fn context(mut self, context: impl fmt::Display) -> Self {
-        self.inner.message = format!("{context}: {}", self.inner.message);
+    pub fn context(self, context: impl fmt::Display) -> Self {
+        self.prefixed(format_args!("{context}: "))
+    }
+
+    /// The same error with `prefix` right before its message.
+    #[must_use]
+    pub fn prefixed(mut self, prefix: impl fmt::Display) -> Self {
+        self.inner.message = format!("{prefix}{}", self.inner.message);
         self
     }
 

@@ -32,7 +32,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use package::{ModelSource, Package};
 pub use plan::{Plan, Preset, Scratch, Slot};
 pub use postprocess::Prediction;
-pub use signature::{Bound, Signature};
+pub use signature::{Bound, Signature, bytes_of_text};
 pub use spec::{
     Activation, Channels, Exif, Filter, GoldenSpec, Layout, ModelSpec, Pad, PixelType, PostprocessSpec,
     PreprocessSpec, Resize, ServingSpec, Task,

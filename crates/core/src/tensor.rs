@@ -1,5 +1,7 @@
 //! Dense tensors in row-major order, and the description of a model's inputs and outputs.
 
+mod bytes;
+
 use half::{bf16, f16};
 
 use crate::{Error, ErrorKind, Result};

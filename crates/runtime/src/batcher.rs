@@ -165,12 +165,6 @@ impl<J: Queued> Batcher<J> {
         self.load.took(rows, time);
     }
 
-    /// Takes the times of two batches (rows, time), the smaller one first, for what the model costs until it is
-    /// [observed](Self::took).
-    pub fn calibrate(&mut self, timed: [(usize, Duration); 2]) {
-        self.load.calibrate(timed);
-    }
-
     /// Empties the queue, in its order.
     pub fn take_all(&mut self) -> Vec<J> {
         self.take(usize::MAX)

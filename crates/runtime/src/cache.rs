@@ -67,37 +67,17 @@ pub(crate) fn key(model: (&str, u64, u64), inputs: &[NamedTensor], outputs: &[St
         part(bytemuck::cast_slice(&shape));
         match tensor.data() {
             TensorData::Bytes(values) => values.iter().for_each(|value| part(value)),
-            data => part(plain(data)),
+            data => part(&data.to_le_bytes().unwrap_or_default()),
         }
     }
     outputs.iter().for_each(|name| part(name.as_bytes()));
     hash.finalize().into()
 }
 
-/// The memory of numbers; nothing for strings.
-fn plain(data: &TensorData) -> &[u8] {
-    match data {
-        TensorData::F32(v) => bytemuck::cast_slice(v),
-        TensorData::F16(v) => bytemuck::cast_slice(v),
-        TensorData::BF16(v) => bytemuck::cast_slice(v),
-        TensorData::F64(v) => bytemuck::cast_slice(v),
-        TensorData::I8(v) => bytemuck::cast_slice(v),
-        TensorData::I16(v) => bytemuck::cast_slice(v),
-        TensorData::I32(v) => bytemuck::cast_slice(v),
-        TensorData::I64(v) => bytemuck::cast_slice(v),
-        TensorData::U8(v) => v,
-        TensorData::U16(v) => bytemuck::cast_slice(v),
-        TensorData::U32(v) => bytemuck::cast_slice(v),
-        TensorData::U64(v) => bytemuck::cast_slice(v),
-        TensorData::Bool(v) => bytemuck::cast_slice(v),
-        TensorData::Bytes(_) => &[],
-    }
-}
-
 fn bytes(tensor: &Tensor) -> usize {
     match tensor.data() {
         TensorData::Bytes(values) => values.iter().map(|value| value.len() + size_of_val(value)).sum(),
-        data => plain(data).len(),
+        data => data.len() * data.dtype().size().unwrap_or(0),
     }
 }
 

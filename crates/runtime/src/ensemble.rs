@@ -3,6 +3,7 @@
 //! A step inherits deadline, priority and timeout; the first error ends the request, and with it the other steps, whose
 //! futures are dropped. What may start when is [`Progress`](tintype_core::Progress)'s.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -17,11 +18,6 @@ use crate::registry::Missing;
 use crate::shared::Shared;
 use crate::{InferRequest, Runtime};
 
-/// Whether a configuration is an ensemble's.
-pub(crate) fn is_ensemble(config: &ModelConfig) -> bool {
-    config.platform == "ensemble" || !config.steps().is_empty()
-}
-
 /// The models that an ensemble is made of, each once.
 pub(crate) fn steps_of(config: &ModelConfig) -> Vec<String> {
     let mut names: Vec<String> = config.steps().iter().map(|step| step.model_name.clone()).collect();
@@ -31,11 +27,17 @@ pub(crate) fn steps_of(config: &ModelConfig) -> Vec<String> {
 }
 
 impl Runtime {
-    /// An ensemble of models that are loaded.
+    /// An ensemble of models that are loaded; `labels` are those of the files that its outputs name.
     ///
     /// # Errors
     /// `NotReady` when one of its models is not loaded; what is wrong with the ensemble.
-    pub(crate) fn start_ensemble(&self, name: &str, number: u64, config: &ModelConfig) -> Result<Loaded> {
+    pub(crate) fn start_ensemble(
+        &self,
+        name: &str,
+        number: u64,
+        config: &ModelConfig,
+        mut labels: BTreeMap<String, Arc<[String]>>,
+    ) -> Result<Loaded> {
         let began = Instant::now();
         let models = self.shared.registry.read();
         for step in config.steps() {
@@ -47,8 +49,17 @@ impl Runtime {
             })?;
         }
         let config_of =
-            |name: &str, version| models.find(Some(name), version).ok().map(|model| model.config.clone());
+            |name: &str, version| models.find(Some(name), version).ok().map(|model| model.config().clone());
         let ensemble = Ensemble::new(name, config, config_of)?;
+        // An output that names no file of labels has those of the model that makes it.
+        for step in ensemble.steps() {
+            let Ok(model) = models.find(Some(&step.model), step.version) else { continue };
+            for link in &step.outputs {
+                let names = model.signature().labels(&link.name);
+                labels.entry(link.tensor.clone()).or_insert_with(|| names.into());
+            }
+        }
+        let ensemble = ensemble.with_labels(&labels);
         drop(models);
         let stats = Arc::new(self.stats.for_model(name, number));
         stats.counters.loaded(began.elapsed());
@@ -57,7 +68,6 @@ impl Runtime {
             version: number.to_string(),
             number,
             loading: self.next_loading(),
-            config: ensemble.signature().config().clone(),
             classes: Arc::default(),
             admission: self.door(self.repository_options(), &stats),
             stats,
@@ -111,11 +121,8 @@ async fn run_step(
     request: InferRequest,
 ) -> Result<(usize, Vec<NamedTensor>)> {
     let step = &ensemble.steps()[index];
-    let of_step = |error: Error| {
-        let name = &ensemble.signature().config().name;
-        let message = format!("in ensemble '{name}', {}", error.message());
-        Error::new(error.kind(), message).with_source(error)
-    };
+    let of_step =
+        |error: Error| error.prefixed(format_args!("in ensemble '{}', ", ensemble.signature().config().name));
     // Its tensors were counted when the ensemble let the request in.
     let admitted = shared.admit(0, |models| {
         models.find(Some(&step.model), step.version).cloned().map_err(Missing::in_tritons_words)

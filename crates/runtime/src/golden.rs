@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use tintype_core::{
     Error, ErrorKind, GoldenSpec, ImageClassifier, ModelSource, Package, Result, Scratch, Signature,
+    bytes_of_text,
 };
 use tintype_engine::Session;
 
@@ -49,10 +50,9 @@ fn classify(
 }
 
 fn image<'a>(golden: &'a GoldenSpec, package: &Package) -> Result<Cow<'a, [u8]>> {
-    if let Some((_, text)) = golden.image.split_once(";base64,").filter(|(head, _)| head.starts_with("data:"))
-    {
-        let bytes = base64_simd::forgiving_decode_to_vec(text.as_bytes());
-        return bytes.map(Cow::Owned).map_err(|_| wrong("`image` is not base64 text"));
+    if golden.image.starts_with("data:") {
+        let bytes = bytes_of_text(golden.image.as_bytes());
+        return bytes.map(Cow::Owned).ok_or_else(|| wrong("`image` is not base64 text"));
     }
     let ModelSource::Path(model) = &package.model else {
         return Err(wrong("a file needs a model directory; in an archive, `image` is a `data:` URL"));

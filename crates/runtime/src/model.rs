@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tintype_core::triton::ModelConfig;
-use tintype_core::{Ensemble, Error, ErrorKind, ImageClassifier, Result};
+use tintype_core::{Ensemble, Error, ErrorKind, ImageClassifier, Result, Signature};
 
 use crate::admission::Admission;
 use crate::pipeline::{Pipeline, RESTARTING};
@@ -61,21 +61,18 @@ pub struct Description {
 
 impl Description {
     pub(crate) fn new(model: Arc<Model>, versions: Vec<u64>) -> Self {
-        let config = model.config.clone();
+        let config = model.config().clone();
         Self { name: model.name.clone(), version: model.number, versions, config, model }
     }
 
     /// Whether its images may come as files.
     pub fn takes_images(&self) -> bool {
-        matches!(&self.model.work, Work::Pipeline(pipeline) if pipeline.signature.classifier().is_some())
+        self.model.signature().classifier().is_some()
     }
 
     /// The class names of an output, by index; empty where it has none.
     pub fn labels(&self, output: &str) -> &[String] {
-        match &self.model.work {
-            Work::Pipeline(pipeline) => pipeline.signature.labels(output),
-            Work::Ensemble(_) => &[],
-        }
+        self.model.signature().labels(output)
     }
 }
 
@@ -89,7 +86,7 @@ pub(crate) struct Model {
     pub(crate) number: u64,
     /// Which loading this is: no two of a process are the same.
     pub(crate) loading: u64,
-    pub(crate) config: Arc<ModelConfig>,
+    /// The names of its classes.
     pub(crate) classes: Arc<[String]>,
     pub(crate) admission: Admission,
     pub(crate) stats: Arc<ModelStats>,
@@ -104,6 +101,19 @@ pub(crate) enum Work {
 }
 
 impl Model {
+    /// What it takes and gives.
+    pub(crate) fn signature(&self) -> &Signature {
+        match &self.work {
+            Work::Pipeline(pipeline) => &pipeline.signature,
+            Work::Ensemble(ensemble) => ensemble.signature(),
+        }
+    }
+
+    /// The configuration, complete.
+    pub(crate) fn config(&self) -> &Arc<ModelConfig> {
+        self.signature().config()
+    }
+
     /// The pipeline of a model that is not an ensemble.
     ///
     /// # Errors

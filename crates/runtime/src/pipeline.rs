@@ -36,7 +36,7 @@ impl Pipeline {
         scheduling: Scheduling,
         stats: Arc<ModelStats>,
     ) -> Self {
-        let Scheduling { batch, levels, preserve_ordering, devices: _ } = scheduling;
+        let Scheduling { batch, levels, preserve_ordering, .. } = scheduling;
         let places = levels.policies.iter().map(|policy| policy.max_queue_size);
         Self {
             name: name.to_owned(),

@@ -11,15 +11,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use tintype_core::package::ArchiveLimits;
+use tintype_core::package::{self, OpenOptions, read_config};
 use tintype_core::triton::{self, ModelConfig};
-use tintype_core::{Error, ErrorKind, Package, Result};
+use tintype_core::{Error, ErrorKind, ModelSource, Package, Result};
 
 use crate::config::{Control, RepositoryConfig};
 use crate::ensemble;
 use crate::loaded::Loaded;
 use crate::{LoadOptions, Runtime};
-use scan::{Found, Stamp};
+use scan::Stamp;
 
 /// What a load request brings along.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +37,14 @@ pub(crate) struct Repository {
     seen: Mutex<BTreeMap<String, Seen>>,
     /// One operation at a time: what one loads, another may not unload half-way.
     busy: tokio::sync::Mutex<()>,
+}
+
+/// What becomes of a model directory's files once they have been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Files {
+    Stay,
+    /// An instance that is restarted must find its model in memory.
+    Go,
 }
 
 /// A model directory as it was when it was last loaded, or tried.
@@ -61,16 +69,13 @@ impl Repository {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, name: &str) -> Result<Found> {
-        let mut found = scan::scan(&self.config.paths)?;
-        if found.twice.contains(name) {
-            let message = format!("model '{name}' is in more than one repository");
-            return Err(Error::new(ErrorKind::InvalidConfig, message));
-        }
-        found.models.remove(name).ok_or_else(|| {
-            let message = format!("failed to load '{name}', no version is available");
-            Error::new(ErrorKind::UnknownModel, message).with_hint("no repository has a folder of that name")
-        })
+    fn find(&self, name: &str) -> Result<PathBuf> {
+        scan::find(&self.config.paths, name)
+    }
+
+    /// The configuration in the model's directory, where it can be read: what is wrong with it is found when it loads.
+    fn config_of(&self, name: &str) -> Option<Arc<ModelConfig>> {
+        read_config(&self.find(name).ok()?, self.config.config_name.as_deref()).ok()?
     }
 }
 
@@ -114,7 +119,7 @@ impl Runtime {
         self.require_explicit()?;
         let _busy = self.repository.busy.lock().await;
         if overrides.config.is_none() && overrides.files.is_empty() {
-            return self.load_with_steps(name.to_owned()).await;
+            return self.load_with_steps(&[name.to_owned()]).await;
         }
         let (runtime, name) = (self.clone(), name.to_owned());
         blocking(move || {
@@ -158,11 +163,14 @@ impl Runtime {
             self.repository.seen().remove(name);
             self.unload(name);
         }
-        let changed = found
-            .models
-            .into_iter()
-            .filter(|(name, found)| seen.get(name).is_none_or(|seen| seen.stamp != found.stamp));
-        Ok(self.load_names(changed.map(|(name, _)| name).collect()).await)
+        let mut changed = Vec::new();
+        for (name, directory) in found.models {
+            let stamp = scan::stamp(&directory)?;
+            if seen.get(&name).is_none_or(|seen| seen.stamp != stamp) {
+                changed.push(name);
+            }
+        }
+        Ok(self.load_names(changed).await)
     }
 
     fn require_explicit(&self) -> Result<()> {
@@ -236,19 +244,25 @@ impl Runtime {
         results
     }
 
-    /// Loads a model; for an ensemble, the steps that are not there first.
-    async fn load_with_steps(self: &Arc<Self>, name: String) -> Result<()> {
+    /// Loads the last model of `path`, whose others are ensembles, each with the next as a step; for an ensemble, the
+    /// steps that are not there first.
+    async fn load_with_steps(self: &Arc<Self>, path: &[String]) -> Result<()> {
+        let Some(name) = path.last() else { return Ok(()) };
         let mut steps = Vec::new();
-        for step in self.steps_of(&name) {
-            if !self.shared.registry.read().is_serving(&step) {
-                Box::pin(self.load_with_steps(step.clone()))
-                    .await
-                    .map_err(|e| e.context(format!("step `{step}`")))?;
-                steps.push(step);
+        for step in self.steps_of(name) {
+            if self.shared.registry.read().is_serving(&step) {
+                continue;
             }
+            let longer: Vec<String> = path.iter().chain([&step]).cloned().collect();
+            if path.contains(&step) {
+                let message = format!("circular dependency between ensembles: {}", longer.join(" -> "));
+                return Err(Error::new(ErrorKind::InvalidConfig, message));
+            }
+            Box::pin(self.load_with_steps(&longer)).await.map_err(|e| e.context(format!("step `{step}`")))?;
+            steps.push(step);
         }
         self.load_one(name.clone()).await?;
-        if let Some(seen) = self.repository.seen().get_mut(&name) {
+        if let Some(seen) = self.repository.seen().get_mut(name) {
             seen.steps.extend(steps);
         }
         Ok(())
@@ -257,10 +271,10 @@ impl Runtime {
     async fn load_one(self: &Arc<Self>, name: String) -> Result<()> {
         let runtime = self.clone();
         blocking(move || {
-            let found = runtime.repository.find(&name)?;
-            let seen = Seen { stamp: found.stamp, steps: Vec::new() };
+            let directory = runtime.repository.find(&name)?;
+            let seen = Seen { stamp: scan::stamp(&directory)?, steps: Vec::new() };
             runtime.repository.seen().insert(name.clone(), seen);
-            let loaded = runtime.build(&found.directory, None);
+            let loaded = runtime.build(&directory, None, Files::Stay);
             runtime.swap(&name, loaded)
         })
         .await
@@ -268,9 +282,9 @@ impl Runtime {
 
     /// Builds a model of the files that a request brought, or of its directory under another configuration.
     fn load_overridden(&self, name: &str, overrides: &Overrides) -> Result<Vec<Loaded>> {
-        let config = overrides.config.as_deref().map(triton::from_json).transpose()?;
+        let config = overrides.config.as_deref().map(triton::from_json).transpose()?.map(Arc::new);
         if overrides.files.is_empty() {
-            return self.build(&self.repository.find(name)?.directory, config);
+            return self.build(&self.repository.find(name)?, config, Files::Stay);
         }
         let Some(config) = config else {
             let message = "failed to load '".to_owned()
@@ -287,53 +301,35 @@ impl Runtime {
             }
             std::fs::write(&path, content).map_err(|e| Error::io(&path, e))?;
         }
-        // The sessions have read the files when this returns, and a restarted instance finds them in memory.
-        self.build_in_memory(&directory, config)
+        self.build(&directory, Some(config), Files::Go)
     }
 
-    /// Builds every version that the policy of a model directory picks.
-    fn build(&self, directory: &Path, config: Option<ModelConfig>) -> Result<Vec<Loaded>> {
-        self.build_with(directory, config, |package| package)
-    }
-
-    /// The same, with the model's bytes kept in memory: the directory will be gone.
-    fn build_in_memory(&self, directory: &Path, config: ModelConfig) -> Result<Vec<Loaded>> {
-        self.build_with(directory, Some(config), |mut package| {
-            if let Ok(bytes) = package.model.bytes() {
-                package.model = tintype_core::ModelSource::Bytes(bytes);
-            }
-            package
-        })
-    }
-
-    fn build_with(
-        &self,
-        directory: &Path,
-        config: Option<ModelConfig>,
-        adapt: impl Fn(Package) -> Package,
-    ) -> Result<Vec<Loaded>> {
+    /// Builds every version that the policy of a model directory picks, under `config` or its own configuration.
+    fn build(&self, directory: &Path, config: Option<Arc<ModelConfig>>, files: Files) -> Result<Vec<Loaded>> {
         let settings = &self.repository.config;
         let config = match config {
             Some(config) => Some(config),
-            None => scan::read_config(directory, settings.config_name.as_deref())?,
+            None => read_config(directory, settings.config_name.as_deref())?,
         };
         let name = scan::name_of(directory)?;
-        let available = scan::versions(directory)?;
-        let picked = triton::choose_versions(&config.clone().unwrap_or_default(), &available)
-            .map_err(|e| e.context(format!("model `{name}`")))?;
+        let available = package::versions(directory)?;
+        let options = OpenOptions { config: config.clone(), ..OpenOptions::default() };
+        let config = config.unwrap_or_default();
+        let picked =
+            triton::choose_versions(&config, &available).map_err(|e| e.context(format!("model `{name}`")))?;
         let mut built = Vec::new();
         for number in picked {
-            let version = directory.join(number.to_string());
             self.shared.registry.write().announce(&name, number, &number.to_string());
-            let result = match &config {
-                Some(config) if ensemble::is_ensemble(config) => self.start_ensemble(&name, number, config),
-                _ => Package::open(&version, &ArchiveLimits::default()).and_then(|package| {
-                    let mut package = adapt(package);
-                    if let Some(config) = &config {
-                        package.config = Some(Arc::new(config.clone()));
+            let result = if config.is_ensemble() {
+                package::read_output_labels(directory, Some(&config))
+                    .and_then(|labels| self.start_ensemble(&name, number, &config, labels))
+            } else {
+                Package::open_with(&directory.join(number.to_string()), &options).and_then(|mut package| {
+                    if files == Files::Go {
+                        package.model = ModelSource::Bytes(package.model.bytes()?);
                     }
                     self.start(&package, &settings.options)
-                }),
+                })
             };
             match result {
                 Ok(loaded) => built.push(loaded),
@@ -387,17 +383,11 @@ impl Runtime {
     }
 
     fn is_ensemble(&self, name: &str) -> bool {
-        self.config_of(name).is_some_and(|config| ensemble::is_ensemble(&config))
+        self.repository.config_of(name).is_some_and(|config| config.is_ensemble())
     }
 
     fn steps_of(&self, name: &str) -> Vec<String> {
-        self.config_of(name).map(|config| ensemble::steps_of(&config)).unwrap_or_default()
-    }
-
-    /// The configuration in the model's directory, where it can be read: what is wrong with it is found when it loads.
-    fn config_of(&self, name: &str) -> Option<ModelConfig> {
-        let directory: PathBuf = self.repository.find(name).ok()?.directory;
-        scan::read_config(&directory, self.repository.config.config_name.as_deref()).ok()?
+        self.repository.config_of(name).map(|config| ensemble::steps_of(&config)).unwrap_or_default()
     }
 
     /// The options for models of the repositories.

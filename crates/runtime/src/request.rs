@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tintype_core::{Bound, Error, ErrorKind, NamedTensor, Prediction, Result, Tensor};
+use tintype_core::{Bound, Error, ErrorKind, NamedTensor, Prediction, Result, Tensor, triton};
 use tokio::sync::oneshot;
 
 use crate::admission::Permit;
@@ -156,7 +156,7 @@ impl Admitted {
                 let (id, deadline) = (request.id.clone(), request.deadline);
                 let named = |error: Error| name_request(&id, error);
                 let key =
-                    work.model.config.response_cache.as_ref().filter(|cache| cache.enable).and_then(|_| {
+                    work.model.config().response_cache.as_ref().filter(|cache| cache.enable).and_then(|_| {
                         let cache = work.shared.cache.as_ref()?;
                         let model = (work.model.name.as_str(), work.model.number, work.model.loading);
                         Some((cache.clone(), cache::key(model, &request.inputs, &request.outputs)))
@@ -190,11 +190,10 @@ impl Admitted {
     }
 
     /// Does `work`, and counts how it ends.
-    async fn watched<T>(self, work: impl AsyncFnOnce(Admission) -> Result<Done<T>>) -> Result<T> {
-        let Self { model, shared, permit, accepted } = self;
+    async fn watched<T>(self, work: impl AsyncFnOnce(Self) -> Result<Done<T>>) -> Result<T> {
+        let (model, accepted) = (self.model.clone(), self.accepted);
         let mut watch = Watch { model: &model, accepted, finished: false };
-        let admission = Admission { model: model.clone(), shared, permit, accepted };
-        let result = work(admission).await;
+        let result = work(self).await;
         watch.finished = true;
         let total = accepted.elapsed();
         match result {
@@ -215,38 +214,7 @@ impl Admitted {
             }
         }
     }
-}
 
-/// An answer with where its time went.
-struct Done<T> {
-    answer: T,
-    /// 0 for an answer out of the cache.
-    rows: usize,
-    times: Times,
-    output: Duration,
-}
-
-impl<T> Done<T> {
-    fn cached(answer: T, lookup: Duration) -> Self {
-        Self { answer, rows: 0, times: Times::default(), output: lookup }
-    }
-}
-
-/// What a request has to run.
-enum Input {
-    Images(Vec<Bytes>),
-    Tensors { inputs: Vec<Tensor>, rows: usize },
-}
-
-/// An admitted request at work.
-struct Admission {
-    model: Arc<Model>,
-    shared: Arc<Shared>,
-    permit: Permit,
-    accepted: Instant,
-}
-
-impl Admission {
     async fn run_tensors(
         self,
         pipeline: &Arc<Pipeline>,
@@ -307,21 +275,41 @@ impl Admission {
             }
         }
         let mut answer = std::pin::pin!(answer);
-        let mut answered = None;
-        if let Some(reject) = patience.reject {
-            match tokio::time::timeout_at(reject.into(), &mut answer).await {
-                Ok(result) => answered = Some(result),
-                Err(_) if !started.load(Ordering::Relaxed) => return Err(timed_out()),
-                // It runs: the queue's policy has no say any more.
-                Err(_) => {}
+        let answered = async {
+            if let Some(reject) = patience.reject {
+                match tokio::time::timeout_at(reject.into(), &mut answer).await {
+                    Ok(answered) => return Ok(answered),
+                    Err(_) if !started.load(Ordering::Relaxed) => return Err(timed_out()),
+                    // It runs: the queue's policy has no say any more.
+                    Err(_) => {}
+                }
             }
-        }
-        let answered = match answered {
-            Some(result) => result,
-            None => within(patience.deadline.map(Into::into), async { Ok(answer.await) }).await?,
+            Ok(answer.await)
         };
+        let answered = within(patience.deadline.map(Into::into), answered).await?;
         answered.map_err(|_| Error::new(ErrorKind::Internal, "the request was dropped without an answer"))?
     }
+}
+
+/// An answer with where its time went.
+struct Done<T> {
+    answer: T,
+    /// 0 for an answer out of the cache.
+    rows: usize,
+    times: Times,
+    output: Duration,
+}
+
+impl<T> Done<T> {
+    fn cached(answer: T, lookup: Duration) -> Self {
+        Self { answer, rows: 0, times: Times::default(), output: lookup }
+    }
+}
+
+/// What a request has to run.
+enum Input {
+    Images(Vec<Bytes>),
+    Tensors { inputs: Vec<Tensor>, rows: usize },
 }
 
 /// What `work` gives, unless `deadline` comes first.
@@ -337,19 +325,10 @@ pub(crate) async fn within<T>(
 
 /// Triton's prefix to what its core says of a request; its queue's timeout goes without.
 fn name_request(id: &str, error: Error) -> Error {
-    if error.kind() == ErrorKind::QueueTimeout || error.message().starts_with("[request id: ") {
+    if error.kind() == ErrorKind::QueueTimeout || triton::has_request_prefix(error.message()) {
         return error;
     }
-    let id = if id.is_empty() { "<id_unknown>" } else { id };
-    let message = format!("[request id: {id}] {}", error.message());
-    let mut named = Error::new(error.kind(), message);
-    if let Some(hint) = error.hint() {
-        named = named.with_hint(hint);
-    }
-    if let Some(after) = error.retry_after() {
-        named = named.with_retry_after(after);
-    }
-    named.with_source(error)
+    error.prefixed(triton::request_prefix(id))
 }
 
 /// Counts a request as cancelled unless it came to an end.

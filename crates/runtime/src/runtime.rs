@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tintype_core::{Error, ErrorKind, Package, Result, Signature};
-use tintype_engine::{Backend, Device, Session, SessionOptions};
+use tintype_engine::{Backend, Device, Session};
 use tokio::task::JoinSet;
 
 use crate::admission::{Admission, ByteBudget};
@@ -232,7 +232,7 @@ impl Runtime {
             .map(|model| Exposed {
                 name: &model.name,
                 version: model.number,
-                tags: &model.config.metric_tags,
+                tags: &model.config().metric_tags,
                 counters: &model.stats.counters,
                 pending: u64::try_from(model.stats.in_flight.get()).unwrap_or(0),
             })
@@ -313,23 +313,16 @@ impl Runtime {
     /// Loads all sessions, warms and checks them, and starts a thread for each.
     pub(crate) fn start(&self, package: &Package, options: &LoadOptions) -> Result<Loaded> {
         let began = Instant::now();
-        let config = package.config.as_deref();
-        let session_options = match config {
-            Some(config) => policy::session_options(config, options)?,
-            None => SessionOptions { intra_threads: options.intra_threads, ..SessionOptions::default() },
-        };
+        let config = package.config.clone().unwrap_or_default();
         let mut loader = Loader {
             backend: self.backend.clone(),
             source: package.model.clone(),
-            options: session_options,
+            options: policy::session_options(&config, options)?,
             batches: Vec::new(),
             samples: Vec::new(),
         };
         // The first session tells what the model is; the others are then loaded side by side.
-        let device = match config {
-            Some(config) => Scheduling::new(config, options)?.devices.first().copied().unwrap_or_default(),
-            None => Device::default(),
-        };
+        let device = Scheduling::new(&config, options)?.devices.first().copied().unwrap_or_default();
         let mut first = loader.load(device)?;
         let defaults = options.triton();
         let signature =
@@ -345,11 +338,10 @@ impl Runtime {
 
         let (name, version) = (package.name.clone(), number(&package.version));
         let stats = Arc::new(self.stats.for_model(&name, version));
-        let loading = self.loadings.fetch_add(1, Ordering::Relaxed);
+        let loading = self.next_loading();
         let lane = LaneId(loading);
         let places = READY_BATCHES * max_batch_size * scheduling.devices.len() + self.config.prepare_threads;
         self.shared.prepare.open(lane, places);
-        let config = signature.config().clone();
         let classes = classes_of(signature.classifier());
         let pipeline = Arc::new(Pipeline::new(&name, signature, lane, scheduling, stats.clone()));
         let model = Model {
@@ -357,7 +349,6 @@ impl Runtime {
             version: package.version.clone(),
             number: version,
             loading,
-            config,
             classes,
             admission: self.door(options, &stats),
             stats,

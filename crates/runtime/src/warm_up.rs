@@ -71,29 +71,12 @@ fn tensor(package: &Package, input: &Input, batch: Option<usize>) -> Result<Tens
 
 /// Little-endian numbers, as files have them; strings with their lengths before them.
 fn values(dtype: DType, count: usize, bytes: &[u8]) -> Result<TensorData> {
-    use bytemuck::pod_collect_to_vec as numbers;
-    if let Some(size) = dtype.size().filter(|size| size * count != bytes.len()) {
-        let (expected, found) = (size * count, bytes.len());
-        return Err(Error::new(
-            ErrorKind::InvalidConfig,
-            format!("expected {expected} bytes, found {found}"),
-        ));
-    }
-    Ok(match dtype {
-        DType::F32 => TensorData::F32(numbers(bytes)),
-        DType::F16 => TensorData::F16(numbers(bytes)),
-        DType::BF16 => TensorData::BF16(numbers(bytes)),
-        DType::F64 => TensorData::F64(numbers(bytes)),
-        DType::I8 => TensorData::I8(numbers(bytes)),
-        DType::I16 => TensorData::I16(numbers(bytes)),
-        DType::I32 => TensorData::I32(numbers(bytes)),
-        DType::I64 => TensorData::I64(numbers(bytes)),
-        DType::U8 => TensorData::U8(bytes.to_vec()),
-        DType::U16 => TensorData::U16(numbers(bytes)),
-        DType::U32 => TensorData::U32(numbers(bytes)),
-        DType::U64 => TensorData::U64(numbers(bytes)),
-        DType::Bool => TensorData::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
-        DType::Bytes => TensorData::Bytes(strings(bytes)?),
+    let Some(size) = dtype.size() else { return strings(bytes).map(TensorData::Bytes) };
+    let expected = size * count;
+    let numbers = TensorData::from_le_bytes(dtype, bytes).filter(|_| expected == bytes.len());
+    numbers.ok_or_else(|| {
+        let message = format!("expected {expected} bytes, found {}", bytes.len());
+        Error::new(ErrorKind::InvalidConfig, message)
     })
 }
 

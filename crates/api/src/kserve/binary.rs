@@ -4,10 +4,10 @@
 
 use std::borrow::Cow;
 
-use half::{bf16, f16};
-use tintype_core::{DType, Element, Error, Result, Tensor, TensorData};
+use tintype_core::triton::request_prefix;
+use tintype_core::{DType, Error, Result, Tensor, TensorData};
 
-use super::{invalid, request_prefix};
+use super::invalid;
 
 /// Where bytes come from, for the words of an error.
 #[derive(Debug, Clone, Copy)]
@@ -26,13 +26,12 @@ pub struct Origin<'a> {
 /// `InvalidArgument` when there are more or fewer bytes than that takes, and for elements of BYTES that end early.
 pub fn decode(origin: Origin<'_>, dtype: DType, shape: Vec<usize>, bytes: &[u8]) -> Result<Tensor> {
     let count = elements(origin.input, &shape)?;
-    if let Some(size) = dtype.size() {
-        let expected = count.checked_mul(size).ok_or_else(|| too_large(origin.input))?;
-        if expected != bytes.len() {
-            return Err(size_mismatch(origin, expected, bytes.len()));
-        }
-    }
-    Tensor::from_data(shape, values(origin, dtype, count, bytes)?)
+    let Some(size) = dtype.size() else {
+        return Tensor::new(shape, strings(origin, count, bytes)?);
+    };
+    let expected = count.checked_mul(size).ok_or_else(|| too_large(origin.input))?;
+    let numbers = TensorData::from_le_bytes(dtype, bytes).filter(|_| expected == bytes.len());
+    Tensor::from_data(shape, numbers.ok_or_else(|| size_mismatch(origin, expected, bytes.len()))?)
 }
 
 /// How many elements `shape` has.
@@ -41,32 +40,6 @@ pub fn decode(origin: Origin<'_>, dtype: DType, shape: Vec<usize>, bytes: &[u8])
 /// `InvalidArgument` when that is more than can be counted.
 pub(super) fn elements(input: &str, shape: &[usize]) -> Result<usize> {
     shape.iter().try_fold(1usize, |count, &size| count.checked_mul(size)).ok_or_else(|| too_large(input))
-}
-
-fn values(origin: Origin<'_>, dtype: DType, count: usize, bytes: &[u8]) -> Result<TensorData> {
-    /// Little-endian numbers; `bytes` is a whole number of them.
-    macro_rules! numbers {
-        ($number:ty) => {{
-            let (chunks, _) = bytes.as_chunks();
-            <$number as Element>::wrap(chunks.iter().map(|chunk| <$number>::from_le_bytes(*chunk)).collect())
-        }};
-    }
-    Ok(match dtype {
-        DType::F32 => numbers!(f32),
-        DType::F16 => numbers!(f16),
-        DType::BF16 => numbers!(bf16),
-        DType::F64 => numbers!(f64),
-        DType::I8 => numbers!(i8),
-        DType::I16 => numbers!(i16),
-        DType::I32 => numbers!(i32),
-        DType::I64 => numbers!(i64),
-        DType::U8 => TensorData::U8(bytes.to_vec()),
-        DType::U16 => numbers!(u16),
-        DType::U32 => numbers!(u32),
-        DType::U64 => numbers!(u64),
-        DType::Bool => TensorData::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
-        DType::Bytes => TensorData::Bytes(strings(origin, count, bytes)?),
-    })
 }
 
 fn strings(origin: Origin<'_>, count: usize, mut bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
@@ -120,40 +93,18 @@ pub fn size(data: &TensorData) -> usize {
 /// # Errors
 /// `InvalidArgument` for an element of BYTES of 4 GiB or more.
 pub fn encode(data: &TensorData) -> Result<Cow<'_, [u8]>> {
-    macro_rules! numbers {
-        ($values:expr) => {
-            if cfg!(target_endian = "little") {
-                Cow::Borrowed(bytemuck::cast_slice($values))
-            } else {
-                Cow::Owned($values.iter().flat_map(|value| value.to_le_bytes()).collect())
-            }
-        };
+    let strings = match data {
+        TensorData::Bytes(strings) => strings.as_slice(),
+        numbers => return Ok(numbers.to_le_bytes().unwrap_or_default()),
+    };
+    let mut bytes = Vec::with_capacity(size(data));
+    for string in strings {
+        let length = u32::try_from(string.len());
+        let length = length.map_err(|_| invalid("an element of BYTES has 4 GiB or more"))?;
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(string);
     }
-    Ok(match data {
-        TensorData::F32(values) => numbers!(values),
-        TensorData::F16(values) => numbers!(values),
-        TensorData::BF16(values) => numbers!(values),
-        TensorData::F64(values) => numbers!(values),
-        TensorData::I8(values) => numbers!(values),
-        TensorData::I16(values) => numbers!(values),
-        TensorData::I32(values) => numbers!(values),
-        TensorData::I64(values) => numbers!(values),
-        TensorData::U8(values) => Cow::Borrowed(values),
-        TensorData::U16(values) => numbers!(values),
-        TensorData::U32(values) => numbers!(values),
-        TensorData::U64(values) => numbers!(values),
-        TensorData::Bool(values) => Cow::Borrowed(bytemuck::cast_slice(values)),
-        TensorData::Bytes(strings) => {
-            let mut bytes = Vec::with_capacity(size(data));
-            for string in strings {
-                let length = u32::try_from(string.len());
-                let length = length.map_err(|_| invalid("an element of BYTES has 4 GiB or more"))?;
-                bytes.extend_from_slice(&length.to_le_bytes());
-                bytes.extend_from_slice(string);
-            }
-            Cow::Owned(bytes)
-        }
-    })
+    Ok(Cow::Owned(bytes))
 }
 
 fn size_mismatch(origin: Origin<'_>, expected: usize, found: usize) -> Error {

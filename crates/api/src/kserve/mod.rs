@@ -66,12 +66,6 @@ pub fn message(error: &Error) -> &str {
     }
 }
 
-/// The text before the errors that Triton's core, rather than its front ends, finds in a request.
-pub fn request_prefix(id: &str) -> String {
-    let id = if id.is_empty() { "<id_unknown>" } else { id };
-    format!("[request id: {id}] ")
-}
-
 fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::InvalidArgument, message)
 }

@@ -18,9 +18,13 @@ pub(super) fn decode(bytes: Vec<u8>, row: usize) -> Result<Vec<u8>> {
             format!("element {row} is neither an encoded image nor base64 text of one"),
         )
     };
-    base64_simd::forgiving_decode_to_vec(payload(&bytes))
-        .map_err(|_| not_an_image())
-        .and_then(|decoded| if decoded.is_empty() { Err(not_an_image()) } else { Ok(decoded) })
+    bytes_of_text(&bytes).ok_or_else(not_an_image)
+}
+
+/// The bytes of a file that came as base64 text, which may stand in a `data:` URL and have line breaks; `None` for
+/// other text, and for none.
+pub fn bytes_of_text(text: &[u8]) -> Option<Vec<u8>> {
+    base64_simd::forgiving_decode_to_vec(payload(text)).ok().filter(|decoded| !decoded.is_empty())
 }
 
 /// The text after `data:…;base64,`, or all of it.

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use declare::{Input, Output};
+pub use encoded::bytes_of_text;
 
 use crate::image::Limits;
 use crate::triton::{self, ModelConfig};

@@ -24,3 +24,17 @@ pub use print::{to_json, to_text};
 pub use proto::ModelConfig;
 pub use text::{from_json, parse};
 pub use versions::choose_versions;
+
+/// How [`request_prefix`] begins.
+const REQUEST_PREFIX: &str = "[request id: ";
+
+/// The text before the errors that Triton's core, rather than its front ends, finds in a request.
+pub fn request_prefix(id: &str) -> String {
+    let id = if id.is_empty() { "<id_unknown>" } else { id };
+    format!("{REQUEST_PREFIX}{id}] ")
+}
+
+/// Whether a message has its [`request_prefix`].
+pub fn has_request_prefix(message: &str) -> bool {
+    message.starts_with(REQUEST_PREFIX)
+}

@@ -73,7 +73,7 @@ impl Load {
     }
 
     /// Takes two timed batches, of different sizes, for the truth.
-    pub(super) fn calibrate(&mut self, [(small, fast), (large, slow)]: [(usize, Duration); 2]) {
+    fn calibrate(&mut self, [(small, fast), (large, slow)]: [(usize, Duration); 2]) {
         let row = slow.saturating_sub(fast).as_secs_f64() / large.saturating_sub(small).max(1) as f64;
         let fixed = (fast.as_secs_f64() - row * small as f64).max(0.0);
         self.cost = Cost::Line([fixed, row]);

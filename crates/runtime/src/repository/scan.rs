@@ -6,23 +6,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Component, Path, PathBuf};
 
 use tintype_core::package::check_name;
-use tintype_core::triton::{self, ModelConfig};
 use tintype_core::{Error, ErrorKind, Result};
 
 /// Changes when a file under a directory appears, goes, or is written.
 pub(super) type Stamp = u64;
 
-/// A model directory.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) directory: PathBuf,
-    pub(super) stamp: Stamp,
-}
-
 /// What is in the folders.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    pub(super) models: BTreeMap<String, Found>,
+    /// The model directories, by name.
+    pub(super) models: BTreeMap<String, PathBuf>,
     /// Names in more than one folder.
     pub(super) twice: BTreeSet<String>,
 }
@@ -33,13 +26,9 @@ pub(super) fn scan(paths: &[PathBuf]) -> Result<Scan> {
     for path in paths {
         for entry in fs::read_dir(path).map_err(|e| Error::io(path, e))? {
             let entry = entry.map_err(|e| Error::io(path, e))?;
-            let directory = entry.path();
             let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-            if !directory.is_dir() || name.starts_with('.') || check_name(&name).is_err() {
-                continue;
-            }
-            let stamp = stamp(&directory)?;
-            if scan.models.insert(name.clone(), Found { directory, stamp }).is_some() {
+            let Some(directory) = model_in(path, &name) else { continue };
+            if scan.models.insert(name.clone(), directory).is_some() {
                 scan.twice.insert(name);
             }
         }
@@ -50,29 +39,28 @@ pub(super) fn scan(paths: &[PathBuf]) -> Result<Scan> {
     Ok(scan)
 }
 
-/// The versions of a model directory: folders whose names are numbers without a leading zero.
-pub(super) fn versions(directory: &Path) -> Result<Vec<u64>> {
-    let mut versions = Vec::new();
-    for entry in fs::read_dir(directory).map_err(|e| Error::io(directory, e))? {
-        let entry = entry.map_err(|e| Error::io(directory, e))?;
-        let name = entry.file_name();
-        let number = name.to_str().filter(|name| !name.starts_with('0')).and_then(|name| name.parse().ok());
-        if let Some(number) = number.filter(|_| entry.path().is_dir()) {
-            versions.push(number);
+/// The directory of the model `name`, without a look at any other.
+///
+/// # Errors
+/// `UnknownModel` when no folder has it, `InvalidConfig` when several do.
+pub(super) fn find(paths: &[PathBuf], name: &str) -> Result<PathBuf> {
+    let mut found = paths.iter().filter_map(|path| model_in(path, name));
+    let directory = found.next().ok_or_else(|| {
+        let message = format!("failed to load '{name}', no version is available");
+        Error::new(ErrorKind::UnknownModel, message).with_hint("no repository has a folder of that name")
+    })?;
+    match found.next() {
+        None => Ok(directory),
+        Some(_) => {
+            let message = format!("model '{name}' is in more than one repository");
+            Err(Error::new(ErrorKind::InvalidConfig, message))
         }
     }
-    Ok(versions)
 }
 
-/// `configs/<name>.pbtxt` where a name is given and the model has it, else `config.pbtxt`, else nothing.
-pub(super) fn read_config(directory: &Path, name: Option<&str>) -> Result<Option<ModelConfig>> {
-    let named = name.map(|name| directory.join("configs").join(format!("{name}.pbtxt")));
-    let path = named.filter(|path| path.is_file()).unwrap_or_else(|| directory.join("config.pbtxt"));
-    match fs::read_to_string(&path) {
-        Ok(text) => triton::parse(&text).map(Some).map_err(|e| e.context(format!("`{}`", path.display()))),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io(&path, error)),
-    }
+fn model_in(path: &Path, name: &str) -> Option<PathBuf> {
+    let directory = path.join(name);
+    (check_name(name).is_ok() && !name.starts_with('.') && directory.is_dir()).then_some(directory)
 }
 
 /// The model's name, which its directory has.
@@ -93,7 +81,8 @@ pub(super) fn inside(path: &str) -> Result<&Path> {
     Err(Error::new(ErrorKind::InvalidArgument, message))
 }
 
-fn stamp(directory: &Path) -> Result<Stamp> {
+/// What is under `directory` now.
+pub(super) fn stamp(directory: &Path) -> Result<Stamp> {
     let mut hasher = DefaultHasher::new();
     walk(directory, &mut hasher)?;
     Ok(hasher.finish())
@@ -126,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_are_models_and_numbers_are_versions() {
+    fn folders_are_models() {
         let root = tempfile::tempdir().unwrap();
         let other = tempfile::tempdir().unwrap();
         for folder in ["a/1", "a/20", "a/03", "a/0", "a/x", "b/1", ".git", "no name/1"] {
@@ -138,9 +127,11 @@ mod tests {
         let found = scan(&paths).unwrap();
         assert_eq!(found.models.keys().collect::<Vec<_>>(), ["a"]);
         assert!(found.twice.contains("b"));
-        let mut numbers = versions(&root.path().join("a")).unwrap();
-        numbers.sort_unstable();
-        assert_eq!(numbers, [1, 20]);
+        assert_eq!(find(&paths, "a").unwrap(), root.path().join("a"));
+        assert_eq!(find(&paths, "b").unwrap_err().kind(), ErrorKind::InvalidConfig);
+        for name in ["c", "file", ".git", "no name", "", "..", "../x", "a/1"] {
+            assert_eq!(find(&paths, name).unwrap_err().kind(), ErrorKind::UnknownModel, "{name}");
+        }
         assert_eq!(scan(&[root.path().join("missing")]).unwrap_err().kind(), ErrorKind::NotFound);
     }
 
@@ -148,7 +139,7 @@ mod tests {
     fn a_stamp_tells_that_something_was_written() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join("m/1")).unwrap();
-        let stamp = || scan(&[root.path().to_owned()]).unwrap().models["m"].stamp;
+        let stamp = || stamp(&root.path().join("m")).unwrap();
         let empty = stamp();
         fs::write(root.path().join("m/1/model.onnx"), "1").unwrap();
         let written = stamp();

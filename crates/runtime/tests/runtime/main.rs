@@ -1,6 +1,7 @@
 //! The runtime over a scripted engine. Threads are real, so tests wait for what they can see, never for time.
 
 mod answers;
+mod ensembles;
 mod failures;
 mod lifecycle;
 mod policies;

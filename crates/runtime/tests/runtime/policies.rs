@@ -94,6 +94,27 @@ async fn who_waits_too_long_is_refused_and_never_runs() {
     assert_eq!(runs(&model), [0.0]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deadline_ends_a_request_that_the_queue_would_keep_longer() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let gate = Gate::new();
+    let model = echo_model().script([Step::Hold(gate.clone())]);
+    let config = format!(
+        "{ONE_AT_A_TIME} dynamic_batching {{ default_queue_policy {{ default_timeout_microseconds: 3600000000 }} }}"
+    );
+    let runtime = configured(&model, &config, &config_of_one());
+    let running = ask(&runtime, 0.0, 0);
+    until("it runs", || gate.waiting() == 1).await;
+    let began = tokio::time::Instant::now();
+    let request = InferRequest { deadline: Some(began + MINUTE), ..tensors(&[1.0, 2.0]) };
+    let error = runtime.admit_version("m", None, 0).unwrap().infer(request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
+    assert_eq!(began.elapsed().as_secs(), MINUTE.as_secs());
+    gate.open();
+    running.await.unwrap().unwrap();
+    assert_eq!(runs(&model), [0.0]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeout_that_the_policy_does_not_know_bounds_the_whole_request() {
     let gate = Gate::new();

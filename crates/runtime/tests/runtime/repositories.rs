@@ -8,16 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 use tintype_core::{DType, Error, ErrorKind, ModelSource, Tensor, TensorSpec};
 use tintype_engine::mock::{MockBackend, MockModel};
-use tintype_runtime::{
-    Control, InferRequest, LoadOptions, Overrides, RepositoryConfig, Runtime, RuntimeConfig,
-};
+use tintype_runtime::{Control, LoadOptions, Overrides, RepositoryConfig, Runtime, RuntimeConfig};
 
 use crate::support::*;
 
 /// A repository in a folder of its own. A model's file holds a number: the model adds it to what it is given.
-struct Place {
-    folder: TempDir,
-    runtime: Arc<Runtime>,
+pub struct Place {
+    pub folder: TempDir,
+    pub runtime: Arc<Runtime>,
 }
 
 fn adder(source: &ModelSource) -> tintype_core::Result<MockModel> {
@@ -35,7 +33,7 @@ fn adder(source: &ModelSource) -> tintype_core::Result<MockModel> {
 }
 
 impl Place {
-    fn new(control: Control) -> Self {
+    pub fn new(control: Control) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let repository = RepositoryConfig {
             paths: vec![folder.path().to_owned()],
@@ -48,11 +46,11 @@ impl Place {
         Self { folder, runtime }
     }
 
-    fn explicit() -> Self {
+    pub fn explicit() -> Self {
         Self::new(Control::Explicit(Vec::new()))
     }
 
-    fn put(&self, file: &str, content: &str) -> &Self {
+    pub fn put(&self, file: &str, content: &str) -> &Self {
         let path = self.folder.path().join(file);
         fs::create_dir_all(path.parent().expect("a file in a folder")).expect("the folder is ours");
         fs::write(path, content).expect("the folder is ours");
@@ -63,18 +61,18 @@ impl Place {
         fs::remove_dir_all(self.folder.path().join(folder)).expect("the folder is ours");
     }
 
-    async fn load(&self, name: &str) -> tintype_core::Result<()> {
+    pub async fn load(&self, name: &str) -> tintype_core::Result<()> {
         self.runtime.load_model(name, Overrides::default()).await
     }
 
     /// What the model adds.
-    async fn ask(&self, name: &str, version: Option<u64>) -> tintype_core::Result<f32> {
+    pub async fn ask(&self, name: &str, version: Option<u64>) -> tintype_core::Result<f32> {
         let response = self.runtime.admit_version(name, version, 0)?.infer(tensors(&[0.0, 0.0])).await?;
         Ok(response.outputs[0].tensor.values::<f32>()?[0])
     }
 
     /// `name version state reason` of every line.
-    fn index(&self) -> Vec<String> {
+    pub fn index(&self) -> Vec<String> {
         let line = |e: &tintype_runtime::IndexEntry| {
             let version = e.version.map_or_else(String::new, |version| version.to_string());
             format!("{} {version} {} {}", e.name, e.state, e.reason).trim().to_owned()
@@ -240,73 +238,4 @@ async fn a_request_may_bring_configuration_and_files() {
     let error = place.runtime.load_model("m", overrides("{}", &outside)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(!Path::new(place.folder.path()).join("../x").exists());
-}
-
-const ENSEMBLE: &str = "platform: 'ensemble' max_batch_size: 4
-    input { name: 'IN' data_type: TYPE_FP32 dims: 2 } output { name: 'SUM' data_type: TYPE_FP32 dims: 2 }
-    output { name: 'SIDE' data_type: TYPE_FP32 dims: 2 }
-    ensemble_scheduling {
-      step { model_name: 'one' model_version: -1 input_map { key: 'x' value: 'IN' } output_map { key: 'y' value: 'mid' } }
-      step { model_name: 'ten' model_version: -1 input_map { key: 'x' value: 'mid' } output_map { key: 'y' value: 'SUM' } }
-      step { model_name: 'ten' model_version: -1 input_map { key: 'x' value: 'IN' } output_map { key: 'y' value: 'SIDE' } }
-    }";
-
-fn with_ensemble(place: &Place) {
-    place.put("one/1/model.onnx", "1").put("ten/1/model.onnx", "10");
-    place.put("both/config.pbtxt", ENSEMBLE).put("both/1/.gitkeep", "");
-}
-
-#[tokio::test]
-async fn an_ensemble_feeds_its_models_into_each_other() {
-    let place = Place::new(Control::None);
-    with_ensemble(&place);
-    assert_eq!(place.runtime.start_repository().await.unwrap().len(), 0);
-    let input = tintype_core::NamedTensor { name: "IN".into(), tensor: row(&[0.0, 5.0]) };
-    let request = InferRequest { inputs: vec![input], ..InferRequest::default() };
-    let response =
-        place.runtime.admit_version("both", None, 0).unwrap().infer(request.clone()).await.unwrap();
-    let outputs: Vec<_> =
-        response.outputs.iter().map(|o| (o.name.as_str(), o.tensor.values::<f32>().unwrap())).collect();
-    assert_eq!(outputs, [("SUM", &[11.0, 16.0][..]), ("SIDE", &[10.0, 15.0])]);
-    let wanted = InferRequest { outputs: vec!["SIDE".into()], ..request };
-    let response = place.runtime.admit_version("both", None, 0).unwrap().infer(wanted).await.unwrap();
-    assert_eq!(response.outputs.len(), 1);
-    let count = |name: &str| place.runtime.statistics(Some(name), None).unwrap()[0].success.count;
-    assert_eq!((count("both"), count("one"), count("ten")), (2, 2, 4));
-    assert!(place.runtime.model_ready("both", None).unwrap());
-}
-
-#[tokio::test]
-async fn loading_an_ensemble_loads_its_steps_and_unloading_it_may_unload_them() {
-    let place = Place::explicit();
-    with_ensemble(&place);
-    place.load("both").await.unwrap();
-    assert_eq!(place.index(), ["both 1 READY", "one 1 READY", "ten 1 READY"]);
-    place.runtime.unload_model("ten", false).await.unwrap();
-    assert!(!place.runtime.model_ready("both", None).unwrap());
-    let input = tintype_core::NamedTensor { name: "IN".into(), tensor: row(&[0.0, 5.0]) };
-    let request = InferRequest { inputs: vec![input], ..InferRequest::default() };
-    let error = place.runtime.admit_version("both", None, 0).unwrap().infer(request).await.unwrap_err();
-    assert!(error.message().contains("'ten' has no available versions"), "{error}");
-    place.load("ten").await.unwrap();
-    assert!(place.runtime.model_ready("both", None).unwrap());
-    place.runtime.unload_model("both", true).await.unwrap();
-    until("all are gone", || {
-        place.index().iter().filter(|line| line.ends_with("UNAVAILABLE unloaded")).count() >= 2
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn an_ensemble_without_its_models_is_not_loaded_and_says_whom_it_misses() {
-    let place = Place::new(Control::None);
-    place.put("one/1/model.onnx", "1");
-    place.put("both/config.pbtxt", ENSEMBLE).put("both/1/.gitkeep", "");
-    let failed = place.runtime.start_repository().await.unwrap();
-    assert_eq!(failed.len(), 1);
-    assert!(
-        failed[0].1.message().contains("depends on 'ten' which has no loaded version"),
-        "{}",
-        failed[0].1
-    );
 }

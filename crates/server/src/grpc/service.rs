@@ -131,10 +131,7 @@ impl GrpcInferenceService for Service {
     ) -> Answer<ModelStatisticsResponse> {
         let (metadata, _, asked) = request.into_parts();
         let app = &*self.app;
-        let work = async {
-            let model = (!asked.name.is_empty()).then_some(asked.name.as_str());
-            Ok(statistics(app, model, version(&asked.version)?)?.into())
-        };
+        let work = async { Ok(statistics(app, named(&asked.name), version(&asked.version)?)?.into()) };
         self.call("ModelStatistics", Family::Statistics).answer(&metadata, work).await
     }
 

@@ -1,7 +1,7 @@
 //! Index, load and unload, for both front ends.
 
 use tintype_api::kserve::repository::{IndexEntry, Load};
-use tintype_core::{Error, ErrorKind, Result};
+use tintype_core::Result;
 use tintype_runtime::Overrides;
 
 use crate::app::App;
@@ -25,18 +25,7 @@ pub(crate) fn index(app: &App, only_ready: bool) -> Vec<IndexEntry> {
 /// `NotReady` where models are not loaded by request; what is wrong with the model.
 pub(crate) async fn load(app: &App, model: &str, load: Load) -> Result<()> {
     let files = load.files.into_iter().map(|file| (file.path, file.content.into())).collect();
-    let loaded = app.runtime.load_model(model, Overrides { config: load.config, files }).await;
-    loaded.map_err(told)
-}
-
-/// Who loads models is their operator, or has brought them: what is wrong with one is no secret.
-fn told(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::InvalidConfig | ErrorKind::InvalidModel | ErrorKind::InvalidPackage => {
-            Error::new(ErrorKind::InvalidArgument, error.message()).with_source(error)
-        }
-        _ => error,
-    }
+    app.runtime.load_model(model, Overrides { config: load.config, files }).await
 }
 
 /// Unloads a model.
