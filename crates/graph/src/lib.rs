@@ -22,7 +22,7 @@ mod upgrade;
 mod window;
 mod wiring;
 
-pub use builder::{Builder, Conv};
+pub use builder::{Builder, Conv, Defaults, Draw, Pool, is_parameter};
 pub use gradient::{BatchNormState, GradientOptions, Parameter, TrainingGraph, differentiate};
 pub use model::Model;
 pub use node::Attribute;

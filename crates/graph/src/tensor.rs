@@ -12,7 +12,13 @@ impl TensorProto {
     /// A tensor of `f32` called `name`; `values` in row-major order.
     pub fn from_f32(name: &str, shape: &[usize], values: &[f32]) -> Self {
         debug_assert_eq!(shape.iter().product::<usize>(), values.len());
-        Self::raw(name, DataType::Float, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+        let bytes = if cfg!(target_endian = "little") {
+            // Byte by byte, the weights of a large model take seconds.
+            bytemuck::cast_slice(values).to_vec()
+        } else {
+            values.iter().flat_map(|v| v.to_le_bytes()).collect()
+        };
+        Self::raw(name, DataType::Float, shape, bytes)
     }
 
     /// A tensor of `i64` called `name`; `values` in row-major order.

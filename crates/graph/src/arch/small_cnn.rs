@@ -2,8 +2,12 @@
 
 use tintype_core::{Error, ErrorKind, Result};
 
+use super::ArchSpec;
 use crate::builder::{Builder, Conv};
 use crate::model::Model;
+
+/// The architecture's name.
+pub(super) const NAME: &str = "small_cnn";
 
 /// The numbers of [`small_cnn`].
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,6 +24,18 @@ pub struct SmallCnn {
     pub dropout: f32,
     /// What the initial parameters follow from.
     pub seed: u64,
+}
+
+/// The network with the sizes that `spec` names, or sizes that suit pictures of 64 × 64.
+pub(super) fn by_name(spec: &ArchSpec) -> Result<Model> {
+    small_cnn(&SmallCnn {
+        classes: spec.classes,
+        image: spec.image,
+        widths: spec.widths.unwrap_or([32, 64, 128, 256]),
+        hidden: spec.hidden.unwrap_or(128),
+        dropout: spec.dropout.unwrap_or_default(),
+        seed: spec.seed,
+    })
 }
 
 /// Four blocks of 3×3 convolution, batch norm, ReLU and 2×2 max pooling, then two linear layers with ReLU and dropout
