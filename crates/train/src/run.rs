@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tintype_core::package::{MarOptions, check_name};
-use tintype_core::{ModelSource, Package, Result};
+use tintype_core::{Error, ErrorKind, ModelSource, Package, Result};
 use tintype_engine::Backend;
 
-use crate::config::{Scope, TrainConfig};
+use crate::config::{Device, Scope, TrainConfig};
 use crate::data::Dataset;
 use crate::event::{DataFacts, Subscriber, Summary, TrainEvent};
 use crate::examples::Divided;
@@ -48,6 +48,10 @@ pub fn train(
 ) -> Result<Outcome> {
     let began = Instant::now();
     check_name(&config.name)?;
+    if let Device::Cuda(_) = config.device {
+        let message = format!("`device={}`: training computes on the CPU alone", config.device);
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
     let data = Dataset::from_class_folders(&config.data.path, 2)?;
     let hashes = hash_files(&data, config.threads());
     let split = split(&data, &hashes, config.data.val_fraction, config.seed)?;
@@ -58,14 +62,14 @@ pub fn train(
     let job = Job { config, backend, divided: &divided, stop, began };
     let ready = job.make_ready()?;
     let run_dir = run_dir::create(config)?;
-    run_dir::write(&run_dir.join("config.toml"), &config.to_toml()?)?;
+    run_dir::write(&run_dir.join("config.yaml"), &config.to_yaml()?)?;
     let mut log = JsonLines::create(run_dir.join("metrics.jsonl"))?;
     let trained = job.run(ready, &mut (&mut log, subscriber))?;
     log.finish()?;
 
     let evaluation = trained.confusion.evaluate(&divided.data.classes);
     let json = serde_json::to_string_pretty(&evaluation)
-        .map_err(|e| tintype_core::Error::new(tintype_core::ErrorKind::Internal, e.to_string()))?;
+        .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
     run_dir::write(&run_dir.join("confusion.json"), &json)?;
     run_dir::write(&run_dir.join("confusion.txt"), &evaluation.to_table())?;
     let summary = trained.summary;

@@ -1,7 +1,7 @@
 //! Where a run keeps what it makes, and the log that it writes there.
 //!
 //! ```text
-//! <run>/config.toml                     the resolved configuration
+//! <run>/config.yaml                     the resolved configuration; `--config-dir RUN --config-name config` runs it again
 //! <run>/metrics.jsonl                   a line an epoch, and a summary
 //! <run>/confusion.json, confusion.txt   the kept weights over the held-out images
 //! <run>/model/<name>/1/…, labels.txt    the model directory

@@ -114,7 +114,7 @@ impl Trainer<'_> {
     ) -> Result<Tally> {
         let began = Instant::now();
         let mut order = Order::shuffled(self.train.len(), state.batch, self.config.seed, epoch);
-        if self.config.augment.as_ref().is_some_and(|a| a.flip) {
+        if self.config.augment.flip {
             order.flip = Some(self.config.seed ^ epoch as u64);
         }
         let steps = order.batches.len();

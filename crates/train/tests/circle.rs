@@ -114,7 +114,7 @@ fn a_network_from_scratch_and_then_a_new_head_on_it() {
     let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!((lines.len(), &lines[12]["event"]), (13, &"summary".into()));
     assert_eq!(lines[0]["epoch"], 1);
-    for file in ["config.toml", "confusion.json", "confusion.txt", "toy.mar", "model/toy/labels.txt"] {
+    for file in ["config.yaml", "confusion.json", "confusion.txt", "toy.mar", "model/toy/labels.txt"] {
         assert!(all.run_dir.join(file).is_file(), "{file} is missing");
     }
 

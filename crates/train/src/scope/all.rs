@@ -6,7 +6,7 @@ use tintype_graph::{GradientOptions, Model, arch, differentiate, head};
 
 use super::classifier::Classifier;
 use super::{Job, Trained};
-use crate::config::TrainConfig;
+use crate::config::{ModelConfig, TrainConfig};
 use crate::event::{ImagesPass, Subscriber};
 use crate::examples::{decode, fits};
 use crate::pass::Watch;
@@ -31,7 +31,7 @@ impl Network {
     /// # Errors
     /// Those of [`Network::tuned`] and [`Network::from_scratch`].
     pub fn build(config: &TrainConfig, classes: usize) -> Result<Self> {
-        if config.backbone.is_some() {
+        if config.backbone().is_some() {
             Self::tuned(config, classes)
         } else {
             Self::from_scratch(config, classes)
@@ -84,22 +84,23 @@ impl Network {
     /// # Errors
     /// `InvalidConfig` when the preprocessing does not make what the network takes.
     fn from_scratch(config: &TrainConfig, classes: usize) -> Result<Self> {
-        let sizes = config
-            .model
-            .as_ref()
-            .ok_or_else(|| Error::new(ErrorKind::InvalidConfig, "`scope=all` needs the group `model`"))?;
+        let ModelConfig { name, image, widths, hidden, dropout, .. } = &config.model;
+        let (Some(image), Some(widths), Some(hidden), Some(dropout)) = (*image, *widths, *hidden, *dropout)
+        else {
+            return Err(Error::new(ErrorKind::InvalidConfig, format!("`{name}` is no architecture")));
+        };
         let model = arch::small_cnn(&arch::SmallCnn {
             classes,
-            image: sizes.image,
-            widths: sizes.widths,
-            hidden: sizes.hidden,
-            dropout: sizes.dropout as f32,
+            image,
+            widths,
+            hidden,
+            dropout: dropout as f32,
             seed: config.seed,
         })?;
-        let preprocess = preprocessing::for_scratch(config, sizes.image as u32)?;
-        let (plan, shape) = plan_for(&preprocess, sizes.image)?;
+        let preprocess = preprocessing::for_scratch(config, image as u32)?;
+        let (plan, shape) = plan_for(&preprocess, image)?;
         let mut spec = ModelSpec { preprocess: Some(preprocess), ..ModelSpec::default() };
-        spec.provenance.insert("arch".to_owned(), "small_cnn".to_owned());
+        spec.provenance.insert("arch".to_owned(), name.clone());
         Ok(Self { model, plan, shape, spec })
     }
 

@@ -31,8 +31,7 @@ impl Classifier {
     /// several inputs; what opening the package returns.
     pub fn open(config: &TrainConfig) -> Result<Self> {
         let path = config
-            .backbone
-            .as_ref()
+            .backbone()
             .ok_or_else(|| Error::new(ErrorKind::InvalidConfig, "`scope=head` needs `backbone=MODEL`"))?;
         let package = Package::open(path, &ArchiveLimits::default())?;
         let (model, sha256) = read(&package.model)?;
