@@ -10,6 +10,8 @@ use serde::Serialize;
 /// Something that happened in a training or an evaluation.
 #[derive(Debug, Clone)]
 pub enum TrainEvent {
+    /// A run of a sweep begins.
+    Run(RunReport),
     /// The data was listed and split.
     Data(DataFacts),
     /// A file was left out.
@@ -27,6 +29,17 @@ pub enum TrainEvent {
     Epoch(EpochReport),
     /// Training ended; the best epoch's weights are kept.
     Finished(Summary),
+}
+
+/// A run of a sweep.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunReport {
+    /// Its number, from 0.
+    pub number: usize,
+    /// Runs in all.
+    pub of: usize,
+    /// What is its own: `key=value` for each swept key.
+    pub words: Vec<String>,
 }
 
 /// What was found in the data folder.

@@ -25,8 +25,10 @@ mod pass;
 mod preprocessing;
 mod run;
 mod run_dir;
+pub mod runs;
 mod scope;
 mod split;
+pub mod sweep;
 mod tally;
 mod trainer;
 mod weights;
@@ -35,7 +37,8 @@ pub use config::TrainConfig;
 pub use data::{Dataset, Sample};
 pub use evaluate::{EvaluateOptions, evaluate};
 pub use event::{
-    DataFacts, EpochReport, ImagesPass, ImagesProgress, StepReport, Subscriber, Summary, TrainEvent,
+    DataFacts, EpochReport, ImagesPass, ImagesProgress, RunReport, StepReport, Subscriber, Summary,
+    TrainEvent,
 };
 pub use metrics::{ClassMetrics, Confusion, Evaluation, FileError};
 pub use optim::Optimizer;

@@ -19,15 +19,18 @@ use tintype_core::{Error, ErrorKind, Result};
 use crate::config::TrainConfig;
 use crate::event::{Subscriber, TrainEvent};
 
-/// Makes the run's directory: `run_dir`, or `runs/<name>/<time>` under the working directory.
+/// Where a run's directory is to be: `run_dir`, or `runs/<name>/<time>` under the working directory.
+pub(crate) fn path(config: &TrainConfig) -> PathBuf {
+    let timed = || Path::new("runs").join(&config.name).join(timestamp(SystemTime::now()));
+    config.run_dir.clone().unwrap_or_else(timed)
+}
+
+/// Makes the run's directory.
 ///
 /// # Errors
 /// `InvalidArgument` when it exists and is not empty; `Io`.
 pub(crate) fn create(config: &TrainConfig) -> Result<PathBuf> {
-    let path = config
-        .run_dir
-        .clone()
-        .unwrap_or_else(|| Path::new("runs").join(&config.name).join(timestamp(SystemTime::now())));
+    let path = path(config);
     std::fs::create_dir_all(&path).map_err(|e| Error::io(&path, e))?;
     let mut entries = std::fs::read_dir(&path).map_err(|e| Error::io(&path, e))?;
     if entries.next().is_some() {

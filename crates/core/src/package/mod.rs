@@ -15,6 +15,7 @@ mod digest;
 mod directory;
 mod external;
 pub mod labels;
+mod latest;
 mod locate;
 mod mar;
 mod name;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use tintype_train::{
-    DataFacts, EpochReport, ImagesPass, ImagesProgress, StepReport, Subscriber, Summary, TrainEvent,
+    DataFacts, EpochReport, ImagesPass, ImagesProgress, RunReport, StepReport, Subscriber, Summary,
+    TrainEvent,
 };
 
 /// How often a pass over images is worth a plain line.
@@ -90,6 +91,9 @@ impl Progress {
 impl Subscriber for Progress {
     fn on_event(&mut self, event: &TrainEvent) {
         match event {
+            TrainEvent::Run(RunReport { number, of, words }) => {
+                self.say(&format!("run {number} of 0 to {}: {}", of - 1, words.join(" ")));
+            }
             TrainEvent::Data(facts) => self.say(&data_line(facts)),
             TrainEvent::Unreadable { path, reason } => {
                 self.say(&format!("left out `{}`: {reason}", path.display()));
