@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tintype_core::{Error, ErrorKind, ModelSpec, PreprocessSpec, Preset, Resize, Result, TensorSpec};
+use tintype_core::{Error, ErrorKind, ModelSpec, PreprocessSpec, Resize, Result, TensorSpec};
 
 use crate::config::TrainConfig;
 
@@ -27,18 +27,24 @@ pub(crate) fn for_model(
     }
 }
 
-/// Preprocessing for a network trained from scratch on images of `size`: `spec=`, else `preprocess=`, else ImageNet's
-/// normalisation of the whole centre square.
+/// Preprocessing for a network trained from scratch: `spec=`, else `preprocess=`, else its architecture's `own`.
 ///
 /// # Errors
 /// As [`for_model`].
-pub(crate) fn for_scratch(config: &TrainConfig, size: u32) -> Result<PreprocessSpec> {
+pub(crate) fn for_scratch(config: &TrainConfig, own: PreprocessSpec) -> Result<PreprocessSpec> {
     match (&config.spec, config.preprocess) {
         (Some(path), _) => read(path),
-        (None, Some(preset)) => Ok(preset.spec([size, size])),
-        (None, None) => {
-            Ok(PreprocessSpec { resize: Some(Resize::Shorter(size)), ..Preset::Imagenet.spec([size, size]) })
-        }
+        (None, Some(preset)) => Ok(preset.spec(own.crop.unwrap_or_else(|| size_of(&own)))),
+        (None, None) => Ok(own),
+    }
+}
+
+/// Height and width of what a spec without a crop makes.
+fn size_of(spec: &PreprocessSpec) -> [u32; 2] {
+    match spec.resize {
+        Some(Resize::Exact(size)) => size,
+        Some(Resize::Shorter(side) | Resize::Longer(side)) => [side, side],
+        None => [0, 0],
     }
 }
 
@@ -52,7 +58,7 @@ fn read(path: &Path) -> Result<PreprocessSpec> {
 
 #[cfg(test)]
 mod tests {
-    use tintype_core::{Channels, DType, Layout};
+    use tintype_core::{Channels, DType, Layout, Preset};
 
     use super::*;
     use crate::config::resolve;
@@ -72,8 +78,9 @@ mod tests {
         let nchw = input([None, Some(3), Some(224), Some(224)]);
         let found = for_model(&config("preprocess=imagenet"), None, &nchw).unwrap();
         assert_eq!((found.crop, found.layout), (Some([224, 224]), Layout::Nchw));
-        let found = for_scratch(&config(""), 64).unwrap();
-        assert_eq!((found.resize, found.crop), (Some(Resize::Shorter(64)), Some([64, 64])));
+        let own = PreprocessSpec { resize: Some(Resize::Exact([64, 64])), ..PreprocessSpec::default() };
+        assert_eq!(for_scratch(&config(""), own.clone()).unwrap(), own);
+        assert_eq!(for_scratch(&config("preprocess=imagenet"), own).unwrap().crop, Some([64, 64]));
     }
 
     #[test]
@@ -93,10 +100,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s.toml");
         std::fs::write(&path, "[postprocess]\ntop_k = 1\n").unwrap();
-        let error = for_scratch(&config(&format!("spec={}", path.display())), 64).unwrap_err();
+        let error =
+            for_scratch(&config(&format!("spec={}", path.display())), PreprocessSpec::default()).unwrap_err();
         assert!(error.message().ends_with("has no `[preprocess]` section"), "{error}");
         std::fs::write(&path, "[preprocess]\nchannels = \"bgr\"\n").unwrap();
-        let found = for_scratch(&config(&format!("spec={}", path.display())), 64).unwrap();
+        let found =
+            for_scratch(&config(&format!("spec={}", path.display())), PreprocessSpec::default()).unwrap();
         assert_eq!(found.channels, Channels::Bgr);
     }
 }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use tintype_core::package::ArchiveLimits;
 use tintype_core::{ErrorKind, ModelSource, Package};
 use tintype_engine::ort::OrtBackend;
+use tintype_train::config::{Composer, Search};
+use tintype_train::sweep::Sweep;
 use tintype_train::{
-    EvaluateOptions, Evaluation, Outcome, Stop, Subscriber, TrainEvent, config, evaluate, train,
+    EvaluateOptions, Evaluation, Outcome, Stop, Subscriber, TrainEvent, config, evaluate, runs, train,
 };
 
 const SIDE: usize = 32;
@@ -222,4 +224,43 @@ fn a_stop_before_training_cancels_and_an_unknown_class_is_named() {
     let error = evaluate_at(&outcome.run_dir, &dir.path().join("data")).unwrap_err();
     assert_eq!(error.message(), "the model has no class `stains`");
     assert_eq!(error.hint(), Some("its classes are across, down, spots"));
+}
+
+#[test]
+fn a_sweep_leaves_a_run_for_each_and_says_which_was_best() {
+    let dir = tempfile::tempdir().unwrap();
+    draw(&dir.path().join("data"));
+    let words = format!(
+        "scope=all data={0}/data run_dir={0}/runs/toy/sweep model.image=32 model.widths=[8,8,16,16] model.hidden=16 \
+         trainer.epochs=4 trainer.batch_size=16 trainer.threads=2 name=toy optim.lr=0.005,1e-9,1e30 optim=adam",
+        dir.path().display()
+    );
+    let words: Vec<String> = words.split_whitespace().map(str::to_owned).collect();
+    assert!(config::resolve(&words).unwrap_err().message().contains("has several values"));
+    let sweep = Sweep::plan(&Composer::default(), &words, Search::Grid).unwrap();
+    let swept = sweep.run(&OrtBackend::new().unwrap(), &Stop::default(), &mut ()).unwrap();
+    assert_eq!(swept.keys, ["optim.lr"]);
+    let (best, outcome) = swept.best().unwrap();
+    assert_eq!((best.number, best.values[0].as_str(), swept.lines.len()), (0, "0.005", 3));
+    assert_eq!(outcome.run_dir, dir.path().join("runs/toy/sweep/0"));
+    let failed = swept.lines[2].result.as_ref().unwrap_err();
+    assert!(failed.message().starts_with("the loss is"), "{failed}");
+    let csv = std::fs::read_to_string(swept.dir.join("summary.csv")).unwrap();
+    assert_eq!(csv.lines().count(), 4);
+    assert!(csv.starts_with("run,optim.lr,val_accuracy,"), "{csv}");
+    assert!(swept.to_table().contains("\n  0*  0.005"), "{}", swept.to_table());
+
+    let found = runs::list(&dir.path().join("runs")).unwrap();
+    let names: Vec<_> = found.iter().map(|run| (run.name.as_str(), run.model.as_str(), run.epochs)).collect();
+    assert_eq!(names, [("toy", "small_cnn", 4), ("toy", "small_cnn", 4)]);
+    assert_eq!(found[0].accuracy, outcome.summary.val_accuracy);
+    let latest = Package::open(&dir.path().join("runs/toy/latest"), &ArchiveLimits::default()).unwrap();
+    assert_eq!(latest.spec.metrics["val_accuracy"], found[1].accuracy);
+
+    // What was saved is enough to run it again.
+    let again = Composer::new(Some(outcome.run_dir.clone()), Some("config".to_owned()));
+    let words = [format!("run_dir={}/again", dir.path().display())];
+    let config = again.resolve(&words).unwrap().config;
+    let repeated = train(&config, &OrtBackend::new().unwrap(), &Stop::default(), &mut ()).unwrap();
+    assert_eq!(repeated.evaluation, outcome.evaluation);
 }

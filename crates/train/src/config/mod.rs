@@ -44,13 +44,13 @@ pub struct TrainConfig {
     #[serde(default)]
     pub device: Device,
     /// A preset for a model without preprocessing of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub preprocess: Option<Preset>,
     /// A `tintype.toml` whose `[preprocess]` is used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub spec: Option<PathBuf>,
-    /// Where results go; `runs/<name>/<time>` where absent. Not saved: a run that is repeated has a place of its own.
-    #[serde(default, skip_serializing)]
+    /// Where results go; `runs/<name>/<time>` where absent.
+    #[serde(default)]
     pub run_dir: Option<PathBuf>,
     /// The model to begin with.
     pub model: ModelConfig,
@@ -108,12 +108,13 @@ impl TrainConfig {
         self.model.path.as_ref()
     }
 
-    /// The configuration as YAML.
+    /// The configuration as YAML, but for its place: a run that is repeated has one of its own.
     ///
     /// # Errors
     /// `Internal` when a value cannot be written, e.g. a path that is not UTF-8.
     pub fn to_yaml(&self) -> Result<String> {
-        serde_saphyr::to_string(self).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
+        let placeless = Self { run_dir: None, ..self.clone() };
+        serde_saphyr::to_string(&placeless).map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))
     }
 
     /// The number of cores to use: the configured one, or all.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use tintype_core::Result;
+use tintype_graph::arch::{self, ArchSpec, Architecture};
 
 use super::check;
 
@@ -17,19 +18,19 @@ pub struct ModelConfig {
     /// `onnx`, or an architecture's name.
     pub name: String,
     /// `onnx` alone: a package (directory, `.mar`, run directory) or a bare `.onnx` file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub path: Option<PathBuf>,
     /// Height and width of the input; absent, the architecture's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub image: Option<usize>,
     /// `small_cnn` alone: channels of the four blocks.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub widths: Option<[usize; 4]>,
     /// `small_cnn` alone: units of the hidden linear layer.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub hidden: Option<usize>,
     /// The share of units dropped in training, at least 0 and below 1; absent, the architecture's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub dropout: Option<f64>,
 }
 
@@ -39,12 +40,6 @@ impl ModelConfig {
     /// # Errors
     /// `InvalidConfig` naming the key, the expected and the found value.
     pub(super) fn validate(&self) -> Result<()> {
-        if let Some(image) = self.image {
-            check("model.image", "a size of 1 to 1024", image, |n| (1..=1024).contains(&n))?;
-            if self.name == "small_cnn" {
-                check("model.image", "a multiple of 16, at most 1024", image, |n| n % 16 == 0)?;
-            }
-        }
         if let Some(hidden) = self.hidden {
             check("model.hidden", "at least 1", hidden, |n| n >= 1)?;
         }
@@ -57,5 +52,25 @@ impl ModelConfig {
             })?;
         }
         Ok(())
+    }
+
+    /// The architecture to build, for `classes` classes, with parameters from `seed`.
+    ///
+    /// # Errors
+    /// Those of [`arch::find`].
+    pub(crate) fn architecture(
+        &self,
+        classes: usize,
+        seed: u64,
+    ) -> Result<(&'static Architecture, ArchSpec)> {
+        let spec = ArchSpec {
+            image: self.image.unwrap_or_default(),
+            dropout: self.dropout.map(|share| share as f32),
+            seed,
+            widths: self.widths,
+            hidden: self.hidden,
+            ..ArchSpec::new(classes)
+        };
+        Ok((arch::find(&self.name)?, spec))
     }
 }

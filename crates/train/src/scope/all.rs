@@ -2,11 +2,11 @@
 
 use tintype_core::image::Limits;
 use tintype_core::{DType, Error, ErrorKind, ModelSpec, Plan, PreprocessSpec, Result};
-use tintype_graph::{GradientOptions, Model, arch, differentiate, head};
+use tintype_graph::{GradientOptions, Model, differentiate, head};
 
 use super::classifier::Classifier;
 use super::{Job, Trained};
-use crate::config::{ModelConfig, TrainConfig};
+use crate::config::TrainConfig;
 use crate::event::{ImagesPass, Subscriber};
 use crate::examples::{decode, fits};
 use crate::pass::Watch;
@@ -82,25 +82,16 @@ impl Network {
     /// Builds the configured architecture and settles its preprocessing.
     ///
     /// # Errors
-    /// `InvalidConfig` when the preprocessing does not make what the network takes.
+    /// `InvalidConfig` when there is no such architecture or the preprocessing does not make what it takes;
+    /// `InvalidArgument` for sizes that it does not come in.
     fn from_scratch(config: &TrainConfig, classes: usize) -> Result<Self> {
-        let ModelConfig { name, image, widths, hidden, dropout, .. } = &config.model;
-        let (Some(image), Some(widths), Some(hidden), Some(dropout)) = (*image, *widths, *hidden, *dropout)
-        else {
-            return Err(Error::new(ErrorKind::InvalidConfig, format!("`{name}` is no architecture")));
-        };
-        let model = arch::small_cnn(&arch::SmallCnn {
-            classes,
-            image,
-            widths,
-            hidden,
-            dropout: dropout as f32,
-            seed: config.seed,
-        })?;
-        let preprocess = preprocessing::for_scratch(config, image as u32)?;
+        let (architecture, numbers) = config.model.architecture(classes, config.seed)?;
+        let model = architecture.build(&numbers)?;
+        let image = if numbers.image == 0 { architecture.image } else { numbers.image };
+        let preprocess = preprocessing::for_scratch(config, architecture.preprocess(image))?;
         let (plan, shape) = plan_for(&preprocess, image)?;
         let mut spec = ModelSpec { preprocess: Some(preprocess), ..ModelSpec::default() };
-        spec.provenance.insert("arch".to_owned(), name.clone());
+        spec.provenance.insert("arch".to_owned(), architecture.name.to_owned());
         Ok(Self { model, plan, shape, spec })
     }
 

@@ -6,8 +6,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use tintype_core::{Error, ErrorKind, Result};
+use tintype_graph::arch::{ARCHITECTURES, Architecture};
 
 use super::invalid;
 
@@ -15,6 +16,7 @@ use super::invalid;
 pub(super) const EMBEDDED: &[(&str, &str)] = &[
     ("train", include_str!("../conf/train.yaml")),
     ("model/onnx", include_str!("../conf/model/onnx.yaml")),
+    ("model/_architecture", include_str!("../conf/model/_architecture.yaml")),
     ("model/small_cnn", include_str!("../conf/model/small_cnn.yaml")),
     ("data/folder", include_str!("../conf/data/folder.yaml")),
     ("optim/_base", include_str!("../conf/optim/_base.yaml")),
@@ -26,6 +28,13 @@ pub(super) const EMBEDDED: &[(&str, &str)] = &[
     ("augment/flip", include_str!("../conf/augment/flip.yaml")),
     ("trainer/default", include_str!("../conf/trainer/default.yaml")),
 ];
+
+/// The group whose options are the architectures, too.
+const MODEL: &str = "model";
+/// What all of them are described by, but for the name.
+const ARCHITECTURE: &str = "_architecture";
+/// The origin of the crate's own files.
+const BUILT_IN: &str = "built in";
 
 /// A group that has no file here: what users name their own combinations.
 const EXPERIMENT: &str = "experiment";
@@ -67,6 +76,9 @@ impl Files {
         for (name, _) in EMBEDDED {
             found.extend(name.rsplit_once('/').filter(|(g, _)| *g == group).map(|(_, o)| o.to_owned()));
         }
+        if group == MODEL {
+            found.extend(ARCHITECTURES.iter().map(|a| a.name.to_owned()));
+        }
         found.retain(|name| !name.starts_with('_'));
         found.into_iter().collect()
     }
@@ -86,8 +98,10 @@ impl Files {
                 return File::parse(path.display().to_string(), &text).map(Some);
             }
         }
-        let embedded = EMBEDDED.iter().find(|(known, _)| *known == name);
-        embedded.map(|(_, text)| File::parse("built in".to_owned(), text)).transpose()
+        if let Some((_, text)) = EMBEDDED.iter().find(|(known, _)| *known == name) {
+            return File::parse(BUILT_IN.to_owned(), text).map(Some);
+        }
+        Ok(name.split_once('/').filter(|(group, _)| *group == MODEL).and_then(|(_, name)| architecture(name)))
     }
 
     /// Why there is no such option, and what there is.
@@ -101,6 +115,14 @@ impl Files {
         }
         error.with_hint(format!("its options are {}", options.join(", ")))
     }
+}
+
+/// The option of an architecture: what all have, under its name. A transformer goes without its patch's size as well.
+fn architecture(name: &str) -> Option<File> {
+    let called = |a: &&Architecture| a.name == name || a.name.strip_suffix("_patch16_224") == Some(name);
+    let found = ARCHITECTURES.iter().find(called)?;
+    let defaults = vec![Value::from(ARCHITECTURE), Value::from("_self_")];
+    Some(File { origin: BUILT_IN.to_owned(), package: None, defaults, body: json!({ "name": found.name }) })
 }
 
 impl File {

@@ -37,6 +37,11 @@ fn defaults_follow_the_start_and_words_win() {
     let tuned = resolve("scope=all data=d backbone=m.onnx augment=flip");
     assert_eq!((tuned.model.name.as_str(), tuned.optim.lr, tuned.trainer.epochs), ("onnx", 1e-4, 5));
     assert!(tuned.augment.flip);
+    let vit = resolve("scope=all data=d model=vit_tiny model.image=96");
+    assert_eq!(
+        (vit.model.name.as_str(), vit.model.image, vit.trainer.epochs),
+        ("vit_tiny_patch16_224", Some(96), 20)
+    );
     assert_eq!(resolve("data.path=2024 backbone=m").data.path, Path::new("2024"));
 }
 
@@ -145,7 +150,7 @@ fn wrong_words_are_refused_with_advice() {
         ("data=d backbone=b augment=flip", "`augment` needs `scope=all`", ""),
         ("scope=all data=d backbone=b model=small_cnn", "`backbone` and `model` exclude each other", ""),
         ("scope=all data=d model.widths=[1,2]", "expected four whole numbers", ""),
-        ("scope=all data=d model.image=50", "expected a multiple of 16, at most 1024, found `50`", ""),
+        ("scope=all data=d model=resnet19", "`model` has no option `resnet19`", "resnet18"),
         ("scope=some data=d backbone=b", "`scope`: expected `head` or `all`, found `some`", ""),
         ("data=d backbone=b data.val_fraction=1", "above 0 and below 1, found `1`", ""),
         ("data=d backbone=b spec=s preprocess=clip", "exclude each other", ""),

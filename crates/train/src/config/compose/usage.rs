@@ -38,7 +38,7 @@ pub fn usage() -> String {
         let _ = writeln!(text, "  {key:<22} {help}{default}");
     }
     text.push_str(
-        "\nhydra's manner: `group=option`, `key=value`, `+key=value` adds, `~key` removes, `-m key=a,b` runs each\n",
+        "\nas with Hydra: `group=option`, `key=value`, `+key=value` adds, `~key` removes, `-m key=a,b` runs each\n",
     );
     text
 }
