@@ -1,7 +1,7 @@
 //! Architectures: one function each, from its few numbers to a model with initial parameters.
 //!
 //! [`ARCHITECTURES`] is the table of them, [`find`] looks a name up. Parameters are named as in torchvision or timm, and
-//! begin as there, so that checkpoints of those fit. `docs/adding-an-architecture.md` shows how
+//! begin as there, so that checkpoints of those fit ([`crate::weights`]). `docs/adding-an-architecture.md` shows how
 //! to add one. Training is `tintype-train`'s business, and so is what a configuration may say.
 
 mod base_cnn;

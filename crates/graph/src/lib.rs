@@ -2,6 +2,7 @@
 //!
 //! * [`Model`] reads and writes files; [`proto`] is the format, message by message;
 //! * [`Builder`] writes a model layer by layer; [`arch`] has the architectures;
+//! * [`weights`] reads checkpoints of PyTorch and safetensors files into those;
 //! * [`differentiate`] makes a classifier's graph one that computes loss and gradients;
 //! * [`head`] finds the last linear layer of a classifier, cuts the graph before it, and replaces it.
 //!
@@ -19,6 +20,7 @@ mod shape;
 mod tensor;
 mod tune;
 mod upgrade;
+pub mod weights;
 mod window;
 mod wiring;
 

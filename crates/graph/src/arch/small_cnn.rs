@@ -28,14 +28,15 @@ pub struct SmallCnn {
 
 /// The network with the sizes that `spec` names, or sizes that suit pictures of 64 × 64.
 pub(super) fn by_name(spec: &ArchSpec) -> Result<Model> {
-    small_cnn(&SmallCnn {
+    let sizes = SmallCnn {
         classes: spec.classes,
         image: spec.image,
         widths: spec.widths.unwrap_or([32, 64, 128, 256]),
         hidden: spec.hidden.unwrap_or(128),
         dropout: spec.dropout.unwrap_or_default(),
         seed: spec.seed,
-    })
+    };
+    write(spec.builder(), &sizes)
 }
 
 /// Four blocks of 3×3 convolution, batch norm, ReLU and 2×2 max pooling, then two linear layers with ReLU and dropout
@@ -46,8 +47,11 @@ pub(super) fn by_name(spec: &ArchSpec) -> Result<Model> {
 /// # Errors
 /// `InvalidArgument` when a number is out of range.
 pub fn small_cnn(spec: &SmallCnn) -> Result<Model> {
+    write(Builder::new(spec.seed), spec)
+}
+
+fn write(mut b: Builder, spec: &SmallCnn) -> Result<Model> {
     check(spec)?;
-    let mut b = Builder::new(spec.seed);
     let mut x = b.input("input", &[3, spec.image, spec.image]);
     let mut channels = 3;
     for (i, width) in (1..).zip(spec.widths) {
