@@ -27,7 +27,7 @@ mod tiff;
 pub(crate) use color::luma_in_place;
 pub(crate) use jpeg::Decompressor;
 pub use orientation::Orientation;
-pub(crate) use region::Region;
+pub use region::Region;
 pub(crate) use source::Source;
 
 use crate::{Error, ErrorKind, Result, spec::Exif};

@@ -4,10 +4,14 @@ use super::Size;
 
 /// A rectangle of pixels inside a picture: `x..x + width`, `y..y + height`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Region {
+pub struct Region {
+    /// The leftmost column.
     pub x: u32,
+    /// The topmost row.
     pub y: u32,
+    /// Pixels across.
     pub width: u32,
+    /// Pixels down.
     pub height: u32,
 }
 

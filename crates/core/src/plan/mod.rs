@@ -7,6 +7,7 @@
 //! Every step is a function over plain buffers; the buffers live in the caller's [`Scratch`].
 
 mod convolve;
+mod crop;
 mod geometry;
 mod kernel;
 mod normalize;
