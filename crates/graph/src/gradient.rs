@@ -59,7 +59,7 @@ pub struct GradientOptions<'a> {
 /// A graph that computes loss and gradients.
 #[derive(Debug, Clone)]
 pub struct TrainingGraph {
-    /// Inputs, in this order: the image batch; `targets` `f32[N, K]`, whose rows sum to 1; `seed` `i64[1]` if
+    /// Inputs, in this order: the image batch; `targets` `f32[N, K]`, whose rows sum to 1 or to the row's weight; `seed` `i64[1]` if
     /// [`TrainingGraph::has_seed`]; the parameters.
     ///
     /// Outputs, in this order: `loss` `f32[]`, the mean over the batch; `logits` `f32[N, K]`; the gradient of each
@@ -71,6 +71,22 @@ pub struct TrainingGraph {
     pub batch_norms: Vec<BatchNormState>,
     /// Whether the graph draws random numbers, and so has the input `seed`.
     pub has_seed: bool,
+}
+
+impl TrainingGraph {
+    /// The same graph with nothing but the statistics of its batch norms: two outputs for each, and every input. Running
+    /// it costs what the forward part costs.
+    ///
+    /// # Errors
+    /// `InvalidModel` when the graph contradicts itself.
+    pub fn statistics(&self) -> Result<Model> {
+        let mut model = self.model.clone();
+        let graph = model.graph_mut();
+        let count = 2 * self.batch_norms.len();
+        graph.output.drain(..graph.output.len().saturating_sub(count));
+        prune(graph)?;
+        Ok(model)
+    }
 }
 
 /// An initializer that is trained.

@@ -99,7 +99,7 @@ pub struct StepReport {
     pub step: usize,
     /// Steps an epoch.
     pub steps: usize,
-    /// Mean cross-entropy (nats) of the epoch so far.
+    /// Mean loss (nats) of the epoch so far.
     pub loss: f64,
     /// Share of right answers of the epoch so far.
     pub accuracy: f64,
@@ -110,13 +110,13 @@ pub struct StepReport {
 }
 
 /// One validated epoch.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct EpochReport {
     /// The epoch, from 1.
     pub epoch: usize,
     /// Epochs in all.
     pub epochs: usize,
-    /// Mean cross-entropy (nats) over the training images.
+    /// Mean loss (nats) over the training images, with smoothing, weights and mixing as configured.
     pub train_loss: f64,
     /// Share of right answers over the training images, in training mode.
     pub train_accuracy: f64,
@@ -124,6 +124,14 @@ pub struct EpochReport {
     pub val_loss: f64,
     /// Share of right answers over the held-out images.
     pub val_accuracy: f64,
+    /// Mean cross-entropy (nats) of the average of the weights over the held-out images, where there is an average.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema_val_loss: Option<f64>,
+    /// Share of right answers of the average of the weights.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ema_val_accuracy: Option<f64>,
+    /// The learning rate of the last step.
+    pub learning_rate: f64,
     /// Training images a second.
     pub images_per_second: f64,
     /// Seconds the epoch took, validation included.

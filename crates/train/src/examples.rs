@@ -1,19 +1,24 @@
 //! What the loop learns from: rows of numbers with their classes, in memory or behind files.
 //!
-//! Features of a frozen backbone are always in memory. Images are too while they fit; beyond that they are decoded
-//! again whenever a batch needs them ([`crate::loader`]).
+//! Features of a frozen backbone are always in memory. Images are too while they fit, as the numbers that the model reads
+//! or, where every epoch changes them, as the pixels that a change begins with; beyond that they are decoded again
+//! whenever a batch needs them ([`crate::loader`]).
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use tintype_core::image::Picture;
 use tintype_core::{Error, Plan, Result, Scratch};
 
+use crate::augment::{Augmentation, Mix};
+use crate::config::AugmentConfig;
 use crate::data::{Dataset, Sample};
 use crate::event::{Subscriber, TrainEvent};
 use crate::pass::{Watch, over_files};
 use crate::split::{Split, require_both};
 
-/// Prepared images may take this many bytes before they are decoded anew each epoch: a share of memory that any
-/// machine which trains has to spare.
+/// Images may take this many bytes before they are decoded anew each epoch: a share of memory that any machine which
+/// trains has to spare.
 const CACHE_BYTES: usize = 1 << 30;
 
 /// Labelled rows of one shape.
@@ -25,6 +30,8 @@ pub(crate) struct Examples {
     pub classes: Vec<usize>,
     /// The rows.
     pub rows: Rows,
+    /// How the rows of a batch are mixed.
+    pub mix: Option<Mix>,
 }
 
 /// Where the rows are.
@@ -33,15 +40,27 @@ pub(crate) enum Rows {
     /// One after the other in memory.
     Memory(Vec<f32>),
     /// In image files, to be prepared by a plan of fixed output shape.
-    Files {
-        /// One file a row.
-        paths: Vec<PathBuf>,
-        /// The preparation.
-        plan: Box<Plan>,
-    },
+    Files { paths: Vec<PathBuf>, plan: Box<Plan> },
+    /// Made anew for each epoch, out of these.
+    Changing { originals: Originals, augmentation: Box<Augmentation> },
+}
+
+/// Images before they are changed.
+#[derive(Debug)]
+pub(crate) enum Originals {
+    /// Their pixels, as [`Augmentation::unpack`] leaves them.
+    Pictures(Vec<Picture>),
+    /// Their files.
+    Files(Vec<PathBuf>),
 }
 
 impl Examples {
+    /// Rows in memory.
+    #[cfg(test)]
+    pub fn in_memory(shape: Vec<usize>, classes: Vec<usize>, rows: Vec<f32>) -> Self {
+        Self { shape, classes, rows: Rows::Memory(rows), mix: None }
+    }
+
     /// How many rows there are.
     pub fn len(&self) -> usize {
         self.classes.len()
@@ -51,7 +70,7 @@ impl Examples {
     pub fn memory(&self) -> &[f32] {
         match &self.rows {
             Rows::Memory(values) => values,
-            Rows::Files { .. } => &[],
+            Rows::Files { .. } | Rows::Changing { .. } => &[],
         }
     }
 
@@ -59,7 +78,7 @@ impl Examples {
     pub fn memory_mut(&mut self) -> &mut [f32] {
         match &mut self.rows {
             Rows::Memory(values) => values,
-            Rows::Files { .. } => &mut [],
+            Rows::Files { .. } | Rows::Changing { .. } => &mut [],
         }
     }
 
@@ -67,40 +86,109 @@ impl Examples {
     pub fn width(&self) -> usize {
         self.shape.iter().product()
     }
+
+    /// Rows of each of `classes` classes.
+    pub fn counts(&self, classes: usize) -> Vec<usize> {
+        let mut counts = vec![0; classes];
+        self.classes.iter().for_each(|&class| counts[class] += 1);
+        counts
+    }
 }
 
-/// Whether this many rows of `width` values are kept in memory.
-pub(crate) fn fits(rows: usize, width: usize) -> bool {
-    rows.saturating_mul(width).saturating_mul(size_of::<f32>()) <= CACHE_BYTES
+/// How images become rows: for evaluation by the plan, for training with changes.
+#[derive(Debug)]
+pub(crate) struct Preparation {
+    pub plan: Plan,
+    augmentation: Option<Augmentation>,
+    mix: Option<Mix>,
 }
 
-/// Decodes every sample once, to know which are readable, and keeps the values if `width` of each [`fits`].
-///
-/// The result per sample is its row (empty where rows are not kept) or why it cannot be read.
-///
-/// # Errors
-/// `Cancelled`.
-pub(crate) fn decode(
-    plan: &Plan,
-    width: usize,
-    samples: &[Sample],
-    threads: usize,
-    watch: &mut Watch,
-) -> Result<Vec<Result<Vec<f32>>>> {
-    let keep = fits(samples.len(), width);
-    let workers: Vec<_> = (0..threads)
-        .map(|_| {
-            let mut scratch = Scratch::default();
-            let mut decode_one = move |sample: &Sample| {
-                let mut row = vec![0.0; width];
-                let bytes = std::fs::read(&sample.path).map_err(|e| Error::io(&sample.path, e))?;
-                plan.prepare_into(&bytes, &mut scratch, row.as_mut_slice().into())?;
-                Ok(if keep { row } else { Vec::new() })
-            };
-            move |range: std::ops::Range<usize>| Ok(samples[range].iter().map(&mut decode_one).collect())
-        })
-        .collect();
-    over_files(samples.len(), 16, workers, watch)
+/// An image that was decoded once.
+#[derive(Debug)]
+pub(crate) enum Decoded {
+    /// Its numbers.
+    Row(Vec<f32>),
+    /// Its pixels.
+    Picture(Picture),
+    /// Readable, but more than memory is meant to hold.
+    TooMuch,
+}
+
+impl Preparation {
+    /// By `plan`, with the changes of `config`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when something is to be changed and the plan makes images of no fixed size.
+    pub fn new(config: &AugmentConfig, plan: Plan) -> Result<Self> {
+        let augmentation =
+            if config.changes_images() { Some(Augmentation::new(config, &plan)?) } else { None };
+        let mix = if config.mixes() { Some(Mix::new(config, &plan)?) } else { None };
+        Ok(Self { plan, augmentation, mix })
+    }
+
+    /// Decodes every sample once, to know which are readable, and keeps them while they fit.
+    ///
+    /// `width` is the number of elements of a row; `learned[i]` says whether sample `i` is learned from.
+    ///
+    /// # Errors
+    /// `Cancelled`.
+    pub fn decode(
+        &self,
+        samples: &[Sample],
+        learned: &[bool],
+        threads: usize,
+        watch: &mut Watch,
+    ) -> Result<Vec<Result<Decoded>>> {
+        let spent = AtomicUsize::new(0);
+        let spent = &spent;
+        let keep = move |bytes: usize| spent.fetch_add(bytes, Ordering::Relaxed) + bytes <= CACHE_BYTES;
+        let width: usize = self.plan.output_shape().unwrap_or_default().iter().product();
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                let mut scratch = Scratch::default();
+                let mut decode_one = move |index: usize| {
+                    let path = &samples[index].path;
+                    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+                    if let Some(augmentation) = self.augmentation.as_ref().filter(|_| learned[index]) {
+                        let picture = augmentation.unpack(&bytes, &mut scratch)?;
+                        let kept = keep(picture.data.len());
+                        return Ok(if kept { Decoded::Picture(picture) } else { Decoded::TooMuch });
+                    }
+                    let mut row = vec![0.0; width];
+                    self.plan.prepare_into(&bytes, &mut scratch, row.as_mut_slice().into())?;
+                    Ok(if keep(size_of_val(row.as_slice())) { Decoded::Row(row) } else { Decoded::TooMuch })
+                };
+                move |range: std::ops::Range<usize>| Ok(range.map(&mut decode_one).collect())
+            })
+            .collect();
+        over_files(samples.len(), 16, workers, watch)
+    }
+
+    /// Rows out of what was decoded, or of the files where not all of that could be kept.
+    fn rows(&self, paths: Vec<PathBuf>, decoded: Vec<Decoded>, learned: bool) -> Rows {
+        if let Some(augmentation) = self.augmentation.as_ref().filter(|_| learned) {
+            let all = decoded.len();
+            let pictures: Vec<Picture> = decoded
+                .into_iter()
+                .filter_map(|d| if let Decoded::Picture(picture) = d { Some(picture) } else { None })
+                .collect();
+            let originals =
+                if pictures.len() == all { Originals::Pictures(pictures) } else { Originals::Files(paths) };
+            return Rows::Changing { originals, augmentation: Box::new(augmentation.clone()) };
+        }
+        in_memory(decoded).unwrap_or_else(|| Rows::Files { paths, plan: Box::new(self.plan.clone()) })
+    }
+}
+
+/// The rows one after the other, if every one was kept.
+fn in_memory(decoded: Vec<Decoded>) -> Option<Rows> {
+    let mut values = Vec::new();
+    for one in decoded {
+        // Taken one by one, so that no more than one row is in memory twice.
+        let Decoded::Row(row) = one else { return None };
+        values.extend(row);
+    }
+    Some(Rows::Memory(values))
 }
 
 /// What is learned from and what is held out.
@@ -118,21 +206,28 @@ pub(crate) struct Divided {
 }
 
 impl Divided {
+    /// Whether each sample is learned from.
+    pub fn learned(&self) -> Vec<bool> {
+        let mut learned = vec![false; self.data.samples.len()];
+        self.split.train.iter().for_each(|&i| learned[i] = true);
+        learned
+    }
+
     /// Puts each sample's row on its side; a sample without one is reported and left out.
     ///
-    /// `rows[i]` belongs to sample `i` of the data set and has the product of `shape` elements, unless `plan` is given:
-    /// then rows are decoded from the files again by it.
+    /// `rows[i]` belongs to sample `i` of the data set and has the product of `shape` elements; without `preparation`
+    /// all are rows.
     ///
     /// # Errors
     /// `InvalidArgument` when a class is left with nothing to learn from, or nothing is held out.
     pub fn sets(
         &self,
-        rows: Vec<Result<Vec<f32>>>,
+        rows: Vec<Result<Decoded>>,
         shape: &[usize],
-        plan: Option<&Plan>,
+        preparation: Option<&Preparation>,
         subscriber: &mut dyn Subscriber,
     ) -> Result<Sets> {
-        let mut readable: Vec<Option<Vec<f32>>> = Vec::with_capacity(rows.len());
+        let mut readable: Vec<Option<Decoded>> = Vec::with_capacity(rows.len());
         for (sample, row) in self.data.samples.iter().zip(rows) {
             if let Err(error) = &row {
                 let (path, reason) = (sample.path.clone(), error.message().to_owned());
@@ -145,20 +240,17 @@ impl Divided {
         };
         let (train, val) = (keep(&self.split.train), keep(&self.split.val));
         require_both(&self.data, &train, &val)?;
-        let mut side = |indices: &[usize]| {
-            let samples = indices.iter().map(|&i| &self.data.samples[i]);
-            let rows = match plan {
-                Some(plan) => Rows::Files {
-                    paths: samples.clone().map(|s| s.path.clone()).collect(),
-                    plan: Box::new(plan.clone()),
-                },
-                // Taken, so that no more than one row is in memory twice.
-                None => Rows::Memory(
-                    indices.iter().flat_map(|&i| readable[i].take().unwrap_or_default()).collect(),
-                ),
+        let mut side = |indices: &[usize], learned: bool| {
+            let samples = || indices.iter().map(|&i| &self.data.samples[i]);
+            let paths = || samples().map(|s| s.path.clone()).collect();
+            let decoded = indices.iter().filter_map(|&i| readable[i].take()).collect();
+            let rows = match preparation {
+                Some(preparation) => preparation.rows(paths(), decoded, learned),
+                None => in_memory(decoded).unwrap_or(Rows::Memory(Vec::new())),
             };
-            Examples { shape: shape.to_vec(), classes: samples.map(|s| s.class).collect(), rows }
+            let mix = preparation.and_then(|p| p.mix.clone()).filter(|_| learned);
+            Examples { shape: shape.to_vec(), classes: samples().map(|s| s.class).collect(), rows, mix }
         };
-        Ok(Sets { train: side(&train), val: side(&val) })
+        Ok(Sets { train: side(&train, true), val: side(&val, false) })
     }
 }

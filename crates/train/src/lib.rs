@@ -10,8 +10,11 @@
 //! trainer   loader → step → optimizer → weights → validation, best kept
 //! ```
 
+mod augment;
+mod checkpoint;
 pub mod config;
 mod data;
+mod ema;
 mod evaluate;
 mod event;
 mod examples;
@@ -19,6 +22,7 @@ mod features;
 mod labels_csv;
 mod linear;
 mod loader;
+mod loss;
 mod metrics;
 mod optim;
 mod pass;
@@ -26,6 +30,7 @@ mod preprocessing;
 mod run;
 mod run_dir;
 pub mod runs;
+mod schedule;
 mod scope;
 mod split;
 pub mod sweep;
@@ -41,7 +46,6 @@ pub use event::{
     TrainEvent,
 };
 pub use metrics::{ClassMetrics, Confusion, Evaluation, FileError};
-pub use optim::Optimizer;
 pub use pass::Stop;
 pub use run::{Outcome, train};
 pub use split::{ContentHash, Split, hash_files, split};

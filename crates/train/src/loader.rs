@@ -1,16 +1,21 @@
-//! Batches ahead of the model: a thread gathers (and, where needed, decodes) the next while the model computes.
+//! Batches ahead of the model: threads gather (and, where needed, decode and change) the next ones while it computes.
+//!
+//! Each thread makes whole batches, every `threads`-th one, and has a channel of its own; the consumer asks them in turn.
+//! So batches arrive in order, no more than a few wait, and what a batch holds does not depend on the number of threads.
+
+mod order;
 
 use std::ops::ControlFlow;
 use std::sync::mpsc;
 
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
-use rand::{RngExt, SeedableRng};
-use tintype_core::{Error, Plan, Result, Scratch, Tensor};
+use tintype_core::{Error, ErrorKind, Result, Scratch, Tensor};
 
-use crate::examples::{Examples, Rows};
+use crate::augment::{Mixed, Original, Stream};
+use crate::examples::{Examples, Originals, Rows};
 
-/// Batches that wait for the model: one ready while the next is made.
+pub(crate) use order::Order;
+
+/// Finished batches that wait for the model, for each thread that makes some.
 const AHEAD: usize = 1;
 
 /// Some rows with their classes.
@@ -19,34 +24,8 @@ pub(crate) struct Batch {
     pub rows: Tensor,
     /// One class a row.
     pub classes: Vec<usize>,
-}
-
-/// The order in which rows are visited, cut into batches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Order {
-    /// Row numbers, one list a batch.
-    pub batches: Vec<Vec<usize>>,
-    /// Seeds which rows are mirrored; none are where absent.
-    pub flip: Option<u64>,
-}
-
-impl Order {
-    /// Every row once, shuffled by `seed` and epoch; the last, incomplete batch is left out if there is a full one.
-    pub fn shuffled(rows: usize, batch: usize, seed: u64, epoch: usize) -> Self {
-        let mut order: Vec<usize> = (0..rows).collect();
-        order.shuffle(&mut StdRng::seed_from_u64(seed ^ ((epoch as u64) << 32)));
-        let mut batches: Vec<_> = order.chunks(batch).map(<[usize]>::to_vec).collect();
-        if batches.len() > 1 && batches.last().is_some_and(|b| b.len() < batch) {
-            batches.pop();
-        }
-        Self { batches, flip: None }
-    }
-
-    /// Every row once, in order.
-    pub fn sequential(rows: usize, batch: usize) -> Self {
-        let order: Vec<usize> = (0..rows).collect();
-        Self { batches: order.chunks(batch).map(<[usize]>::to_vec).collect(), flip: None }
-    }
+    /// How the rows were mixed, where rows are mixed at all.
+    pub mixed: Option<Mixed>,
 }
 
 /// Calls `consume` with each batch of `order`, in order, until it breaks.
@@ -59,159 +38,104 @@ pub(crate) fn for_batches(
     threads: usize,
     mut consume: impl FnMut(Batch) -> Result<ControlFlow<()>>,
 ) -> Result<()> {
+    // Copying rows is no work for several.
+    let threads = if matches!(examples.rows, Rows::Memory(_)) { 1 } else { threads.max(1) };
     std::thread::scope(|scope| {
-        // Inside the scope, so that a consumer that ends early drops the receiver and thereby ends the loader.
-        let (sender, receiver) = mpsc::sync_channel(AHEAD);
-        scope.spawn(move || {
-            let mut gather = Gather::new(examples, threads, order.flip);
-            for rows in &order.batches {
-                if sender.send(gather.batch(rows)).is_err() {
+        let (mut receivers, mut workers) = (Vec::new(), Vec::new());
+        for first in 0..threads.min(order.batches.len()) {
+            let (sender, receiver) = mpsc::sync_channel(AHEAD);
+            receivers.push(receiver);
+            workers.push(scope.spawn(move || {
+                let mut gather = Gather { examples, order, scratch: Scratch::default() };
+                for place in (first..order.batches.len()).step_by(threads) {
+                    // The consumer ends early by dropping the receiver.
+                    if sender.send(gather.batch(place)).is_err() {
+                        break;
+                    }
+                }
+            }));
+        }
+        let mut result = Ok(());
+        for place in 0..order.batches.len() {
+            // A thread that is gone without a word has panicked; joining it below says so.
+            let Ok(batch) = receivers[place % threads].recv() else { break };
+            match batch.and_then(&mut consume) {
+                Ok(ControlFlow::Continue(())) => {}
+                Ok(ControlFlow::Break(())) => break,
+                Err(error) => {
+                    result = Err(error);
                     break;
                 }
             }
-        });
-        for batch in receiver {
-            if consume(batch?)?.is_break() {
-                break;
-            }
         }
-        Ok(())
+        drop(receivers);
+        for worker in workers {
+            worker.join().map_err(|_| Error::new(ErrorKind::Internal, "a loading thread panicked"))?;
+        }
+        result
     })
 }
 
+/// Makes batches.
 struct Gather<'a> {
     examples: &'a Examples,
-    /// One a thread that decodes.
-    scratches: Vec<Scratch>,
-    flip: Option<StdRng>,
+    order: &'a Order,
+    scratch: Scratch,
 }
 
-impl<'a> Gather<'a> {
-    fn new(examples: &'a Examples, threads: usize, flip: Option<u64>) -> Self {
-        let scratches = (0..threads.max(1)).map(|_| Scratch::default()).collect();
-        Self { examples, scratches, flip: flip.map(StdRng::seed_from_u64) }
-    }
-
-    fn batch(&mut self, rows: &[usize]) -> Result<Batch> {
+impl Gather<'_> {
+    /// The batch at this place of the order.
+    fn batch(&mut self, place: usize) -> Result<Batch> {
+        let rows = &self.order.batches[place];
         let width = self.examples.width();
         let mut values = vec![0.0; rows.len() * width];
-        match &self.examples.rows {
-            Rows::Memory(all) => {
-                for (slot, &row) in values.chunks_exact_mut(width).zip(rows) {
-                    slot.copy_from_slice(&all[row * width..][..width]);
-                }
-            }
-            Rows::Files { paths, plan } => {
-                let files: Vec<_> = rows.iter().map(|&row| paths[row].as_path()).collect();
-                decode_into(&files, plan, &mut self.scratches, &mut values)?;
-            }
+        for (slot, &row) in values.chunks_exact_mut(width).zip(rows) {
+            self.row(row, slot)?;
         }
-        if let Some(rng) = &mut self.flip {
-            let line = self.examples.shape.last().copied().unwrap_or(1);
-            for slot in values.chunks_exact_mut(width) {
-                if rng.random::<bool>() {
-                    slot.chunks_exact_mut(line).for_each(<[f32]>::reverse);
-                }
+        let mixed = match (&self.examples.mix, self.order.moment) {
+            (Some(mix), Some(moment)) => {
+                let mut rng = moment.generator(Stream::Batch, self.order.first + place);
+                Some(mix.apply(&mut values, width, &mut rng))
             }
-        }
+            _ => None,
+        };
         let shape: Vec<usize> =
             std::iter::once(rows.len()).chain(self.examples.shape.iter().copied()).collect();
         let classes = rows.iter().map(|&row| self.examples.classes[row]).collect();
-        Ok(Batch { rows: Tensor::new(shape, values)?, classes })
+        Ok(Batch { rows: Tensor::new(shape, values)?, classes, mixed })
     }
-}
 
-fn decode_into(
-    files: &[&std::path::Path],
-    plan: &Plan,
-    scratches: &mut [Scratch],
-    values: &mut [f32],
-) -> Result<()> {
-    let width = values.len() / files.len().max(1);
-    let share = files.len().div_ceil(scratches.len());
-    std::thread::scope(|scope| {
-        let parts = files.chunks(share).zip(values.chunks_mut(share * width)).zip(scratches);
-        let threads: Vec<_> = parts
-            .map(|((files, values), scratch)| {
-                scope.spawn(move || -> Result<()> {
-                    for (file, slot) in files.iter().zip(values.chunks_exact_mut(width)) {
-                        let bytes = std::fs::read(file).map_err(|e| Error::io(file, e))?;
-                        plan.prepare_into(&bytes, scratch, slot.into())
-                            .map_err(|e| e.context(format!("`{}`", file.display())))?;
+    fn row(&mut self, row: usize, slot: &mut [f32]) -> Result<()> {
+        let read = |path: &std::path::Path| std::fs::read(path).map_err(|e| Error::io(path, e));
+        let named = |path: &std::path::Path, e: Error| e.context(format!("`{}`", path.display()));
+        match &self.examples.rows {
+            Rows::Memory(all) => {
+                slot.copy_from_slice(&all[row * slot.len()..][..slot.len()]);
+                Ok(())
+            }
+            Rows::Files { paths, plan } => {
+                let made = plan.prepare_into(&read(&paths[row])?, &mut self.scratch, slot.into());
+                made.map_err(|e| named(&paths[row], e))
+            }
+            Rows::Changing { originals, augmentation } => {
+                let moment = self.order.moment.unwrap_or_default();
+                let mut rng = moment.generator(Stream::Image, row);
+                match originals {
+                    Originals::Pictures(pictures) => {
+                        let original = Original::Unpacked(&pictures[row]);
+                        augmentation.apply(&original, &mut rng, &mut self.scratch, slot)
                     }
-                    Ok(())
-                })
-            })
-            .collect();
-        for thread in threads {
-            let gone = |_| Error::new(tintype_core::ErrorKind::Internal, "a decoding thread panicked");
-            thread.join().map_err(gone)??;
+                    Originals::Files(paths) => {
+                        let bytes = read(&paths[row])?;
+                        let original = Original::Encoded(&bytes);
+                        let made = augmentation.apply(&original, &mut rng, &mut self.scratch, slot);
+                        made.map_err(|e| named(&paths[row], e))
+                    }
+                }
+            }
         }
-        Ok(())
-    })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn examples(rows: usize) -> Examples {
-        let values = (0..rows * 4).map(|i| i as f32).collect();
-        Examples { shape: vec![1, 2, 2], classes: (0..rows).collect(), rows: Rows::Memory(values) }
-    }
-
-    fn collect(order: &Order, rows: usize) -> Vec<Batch> {
-        let mut found = Vec::new();
-        for_batches(&examples(rows), order, 2, |batch| {
-            found.push(batch);
-            Ok(ControlFlow::Continue(()))
-        })
-        .unwrap();
-        found
-    }
-
-    #[test]
-    fn an_epoch_visits_rows_once_in_an_order_of_its_own() {
-        let first = Order::shuffled(10, 4, 1, 0);
-        assert_eq!(first.batches.iter().map(Vec::len).collect::<Vec<_>>(), [4, 4]);
-        assert_eq!(first, Order::shuffled(10, 4, 1, 0));
-        assert_ne!(first, Order::shuffled(10, 4, 1, 1));
-        assert_ne!(first, Order::shuffled(10, 4, 2, 0));
-        let mut rows = Order::shuffled(9, 3, 0, 0).batches.concat();
-        rows.sort_unstable();
-        assert_eq!(rows, (0..9).collect::<Vec<_>>());
-        assert_eq!(Order::shuffled(3, 4, 0, 0).batches[0].len(), 3);
-    }
-
-    #[test]
-    fn batches_hold_their_rows() {
-        let found = collect(&Order::sequential(5, 2), 5);
-        assert_eq!(found.len(), 3);
-        assert_eq!(found[1].rows.shape(), [2, 1, 2, 2]);
-        assert_eq!(found[1].rows.values::<f32>().unwrap(), [8., 9., 10., 11., 12., 13., 14., 15.]);
-        assert_eq!(found[2].classes, [4]);
-    }
-
-    #[test]
-    fn a_flip_mirrors_whole_rows_of_some_images() {
-        let order = Order { flip: Some(3), ..Order::sequential(64, 64) };
-        let found = collect(&order, 64);
-        let values = found[0].rows.values::<f32>().unwrap();
-        let turned = values.chunks(4).zip(0..).filter(|(v, i)| {
-            let k = 4.0 * *i as f32;
-            let (plain, mirrored) = ([k, k + 1., k + 2., k + 3.], [k + 1., k, k + 3., k + 2.]);
-            assert!(**v == plain || **v == mirrored, "{v:?}");
-            **v == mirrored
-        });
-        let turned = turned.count();
-        assert!((16..=48).contains(&turned), "{turned} of 64 are mirrored");
-    }
-
-    #[test]
-    fn a_consumers_error_ends_the_loader() {
-        let error = for_batches(&examples(1000), &Order::sequential(1000, 1), 1, |_| {
-            Err(Error::new(tintype_core::ErrorKind::Engine, "broken"))
-        });
-        assert_eq!(error.unwrap_err().message(), "broken");
-    }
-}
+mod tests;

@@ -7,6 +7,7 @@ use tintype_core::package::{MarOptions, check_name};
 use tintype_core::{Error, ErrorKind, ModelSource, Package, Result};
 use tintype_engine::Backend;
 
+use crate::checkpoint::Checkpoints;
 use crate::config::{Device, Scope, TrainConfig};
 use crate::data::Dataset;
 use crate::event::{DataFacts, Subscriber, Summary, TrainEvent};
@@ -16,6 +17,7 @@ use crate::pass::Stop;
 use crate::run_dir::{self, JsonLines};
 use crate::scope::{Job, Trained};
 use crate::split::{hash_files, split};
+use crate::trainer::completed;
 
 /// What a training left behind.
 #[derive(Debug, Clone)]
@@ -59,11 +61,16 @@ pub fn train(
     subscriber.on_event(&TrainEvent::Data(facts.clone()));
     let divided = Divided { data, split };
 
-    let job = Job { config, backend, divided: &divided, stop, began };
+    let mut job = Job { config, backend, divided: &divided, stop, checkpoints: None, began };
     let ready = job.make_ready()?;
-    let run_dir = run_dir::create(config)?;
+    let run_dir = run_dir::open(config)?;
+    let checkpoints = Checkpoints::of(&run_dir);
+    job.checkpoints = Some(&checkpoints);
     run_dir::write(&run_dir.join("config.yaml"), &config.to_yaml()?)?;
-    let mut log = JsonLines::create(run_dir.join("metrics.jsonl"))?;
+    let mut log = match config.resume {
+        Some(_) => JsonLines::resume(run_dir.join("metrics.jsonl"), completed(&checkpoints)?)?,
+        None => JsonLines::create(run_dir.join("metrics.jsonl"))?,
+    };
     let trained = job.run(ready, &mut (&mut log, subscriber))?;
     log.finish()?;
 

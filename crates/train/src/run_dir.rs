@@ -3,6 +3,7 @@
 //! ```text
 //! <run>/config.yaml                     the resolved configuration; `--config-dir RUN --config-name config` runs it again
 //! <run>/metrics.jsonl                   a line an epoch, and a summary
+//! <run>/checkpoints/{last,best}.safetensors  what training goes on from, and the best weights
 //! <run>/confusion.json, confusion.txt   the kept weights over the held-out images
 //! <run>/model/<name>/1/…, labels.txt    the model directory
 //! <run>/<name>.mar                      the same in one file
@@ -16,6 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use tintype_core::{Error, ErrorKind, Result};
 
+use crate::checkpoint::Checkpoints;
 use crate::config::TrainConfig;
 use crate::event::{Subscriber, TrainEvent};
 
@@ -41,6 +43,19 @@ pub(crate) fn create(config: &TrainConfig) -> Result<PathBuf> {
         .with_hint("choose another `run_dir`, or none for a new one"));
     }
     Ok(path)
+}
+
+/// The directory of a run that begins ([`create`]) or goes on: then it must have a checkpoint.
+///
+/// # Errors
+/// Those of [`create`]; `NotFound` when the run to go on with has no checkpoint.
+pub(crate) fn open(config: &TrainConfig) -> Result<PathBuf> {
+    let Some(run) = &config.resume else { return create(config) };
+    if Checkpoints::of(run).last().is_file() {
+        return Ok(run.clone());
+    }
+    Err(Error::new(ErrorKind::NotFound, format!("`{}` has no checkpoint to go on from", run.display()))
+        .with_hint("`resume` takes the directory of a run that was stopped"))
 }
 
 /// Writes a file of the run.
@@ -89,6 +104,23 @@ impl JsonLines {
     /// `Io`.
     pub fn create(path: PathBuf) -> Result<Self> {
         let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
+        Ok(Self { path, file, failed: None })
+    }
+
+    /// The log of a run that goes on after `epochs` epochs: what was written of later ones is left out, so that each epoch
+    /// stands there once.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn resume(path: PathBuf, epochs: usize) -> Result<Self> {
+        let before = std::fs::read_to_string(&path).map_err(|e| Error::io(&path, e))?;
+        let is_kept = |line: &&str| {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
+            value["event"] == "epoch" && value["epoch"].as_u64().is_some_and(|e| e <= epochs as u64)
+        };
+        let kept: String = before.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
+        write(&path, &kept)?;
+        let file = File::options().append(true).open(&path).map_err(|e| Error::io(&path, e))?;
         Ok(Self { path, file, failed: None })
     }
 

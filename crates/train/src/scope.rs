@@ -13,6 +13,7 @@ use tintype_core::{ModelSpec, Result};
 use tintype_engine::Backend;
 use tintype_graph::Model;
 
+use crate::checkpoint::Checkpoints;
 use crate::config::{Scope, TrainConfig};
 use crate::event::{Subscriber, Summary};
 use crate::examples::{Divided, Sets};
@@ -26,6 +27,8 @@ pub(crate) struct Job<'a> {
     pub backend: &'a dyn Backend,
     pub divided: &'a Divided,
     pub stop: &'a Stop,
+    /// Where checkpoints go.
+    pub checkpoints: Option<&'a Checkpoints>,
     /// When the run began.
     pub began: Instant,
 }
@@ -79,6 +82,7 @@ impl Job<'_> {
             train: &sets.train,
             val: &sets.val,
             stop: self.stop,
+            checkpoints: self.checkpoints,
         };
         trainer.fit(self.began, subscriber)
     }

@@ -1,5 +1,6 @@
 //! Loss and answers, added up over the batches of a pass.
 
+use serde::{Deserialize, Serialize};
 use tintype_core::{Error, ErrorKind, Result, Tensor};
 
 use crate::metrics::Confusion;
@@ -24,21 +25,12 @@ impl Tally {
     /// # Errors
     /// `InvalidModel` when the logits are not of that shape.
     pub fn add(&mut self, logits: &Tensor, classes: &[usize]) -> Result<()> {
-        let [rows, width] = *logits.shape() else { return Err(wrong_shape(logits)) };
-        if rows != classes.len() || classes.iter().any(|&class| class >= width) {
-            return Err(wrong_shape(logits));
-        }
-        for (row, &class) in logits.values::<f32>()?.chunks_exact(width).zip(classes) {
+        for (row, &class) in rows_of(logits, classes)? {
             self.loss += cross_entropy(row, class);
             self.right += usize::from(self.confusion.add(class, row));
             self.count += 1;
         }
         Ok(())
-    }
-
-    /// Rows so far.
-    pub fn count(&self) -> usize {
-        self.count
     }
 
     /// Mean cross-entropy in nats.
@@ -60,6 +52,63 @@ impl Tally {
     pub fn into_confusion(self) -> Confusion {
         self.confusion
     }
+}
+
+/// What an epoch of training has come to so far: the loss that is made smaller, and right answers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Progress {
+    /// The sum of the rows' losses.
+    loss: f64,
+    /// What it is to be divided by.
+    weight: f64,
+    right: usize,
+    count: usize,
+}
+
+impl Progress {
+    /// Adds a batch: the sum of its rows' losses, what that is to be divided by, and the logits (`f32[N, classes]`) for rows
+    /// of these true classes; of a mixed row the class of its own part.
+    ///
+    /// # Errors
+    /// `InvalidModel` when the logits are not of that shape.
+    pub fn add(&mut self, loss: f64, weight: f64, logits: &Tensor, classes: &[usize]) -> Result<()> {
+        self.loss += loss;
+        self.weight += weight;
+        for (row, &class) in rows_of(logits, classes)? {
+            // Of equal scores the lower index counts as better.
+            let ahead = |(k, &x): (usize, &f32)| x > row[class] || (x == row[class] && k < class);
+            self.right += usize::from(!row.iter().enumerate().any(ahead));
+            self.count += 1;
+        }
+        Ok(())
+    }
+
+    /// Rows so far.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The mean loss in nats.
+    pub fn loss(&self) -> f64 {
+        self.loss / self.weight.max(f64::MIN_POSITIVE)
+    }
+
+    /// Share of right answers.
+    pub fn accuracy(&self) -> f64 {
+        self.right as f64 / self.count.max(1) as f64
+    }
+}
+
+/// The logits of each row with its class.
+fn rows_of<'a>(
+    logits: &'a Tensor,
+    classes: &'a [usize],
+) -> Result<impl Iterator<Item = (&'a [f32], &'a usize)>> {
+    let [rows, width] = *logits.shape() else { return Err(wrong_shape(logits)) };
+    if rows != classes.len() || classes.iter().any(|&class| class >= width) {
+        return Err(wrong_shape(logits));
+    }
+    Ok(logits.values::<f32>()?.chunks_exact(width).zip(classes))
 }
 
 /// `-log softmax(logits)[class]`.
@@ -88,7 +137,7 @@ mod tests {
         // -log σ(2) and -log σ(-1000), by hand.
         let found = tally(vec![2.0, 0.0, 1000.0, 0.0], &[0, 1]);
         assert!((found.loss() - (0.126_928_011_042_972_5 + 1000.0) / 2.0).abs() < 1e-9, "{}", found.loss());
-        assert_eq!((found.accuracy(), found.count()), (0.5, 2));
+        assert_eq!(found.accuracy(), 0.5);
     }
 
     #[test]

@@ -20,6 +20,14 @@ struct Running {
     variance: Vec<f32>,
 }
 
+/// An array of the weights.
+#[derive(Debug)]
+pub(crate) struct Named<'a> {
+    pub name: &'a str,
+    pub shape: Vec<usize>,
+    pub values: &'a [f32],
+}
+
 impl Weights {
     /// The values that `model` has now.
     ///
@@ -41,9 +49,88 @@ impl Weights {
         Ok(weights)
     }
 
-    /// Elements of each parameter.
-    pub fn sizes(&self) -> Vec<usize> {
-        self.parameters.iter().map(|p| p.data().len()).collect()
+    /// Every array with its name and shape: parameters, then running means and variances.
+    pub fn named(&self) -> Result<Vec<Named<'_>>> {
+        let mut all = Vec::new();
+        for (name, parameter) in self.names.iter().zip(&self.parameters) {
+            all.push(Named { name, shape: parameter.shape().to_vec(), values: parameter.values()? });
+        }
+        for Running { state, mean, variance } in &self.running {
+            all.push(Named { name: &state.mean, shape: vec![mean.len()], values: mean });
+            all.push(Named { name: &state.variance, shape: vec![variance.len()], values: variance });
+        }
+        Ok(all)
+    }
+
+    /// The same arrays, to be changed: name and values.
+    fn named_mut(&mut self) -> Result<Vec<(&str, &mut [f32])>> {
+        let mut all: Vec<(&str, &mut [f32])> = Vec::new();
+        for (name, parameter) in self.names.iter().zip(&mut self.parameters) {
+            all.push((name, parameter.values_mut()?));
+        }
+        for Running { state, mean, variance } in &mut self.running {
+            all.push((&state.mean, mean));
+            all.push((&state.variance, variance));
+        }
+        Ok(all)
+    }
+
+    /// Takes each array that `find` knows by its name and size.
+    ///
+    /// # Errors
+    /// `Internal` in no case that is known.
+    pub fn take<'a>(&mut self, find: impl Fn(&str) -> Option<&'a [f32]>) -> Result<()> {
+        for (name, values) in self.named_mut()? {
+            if let Some(found) = find(name).filter(|found| found.len() == values.len()) {
+                values.copy_from_slice(found);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the arrays that `other` has too.
+    ///
+    /// # Errors
+    /// `Internal` in no case that is known.
+    pub fn adopt(&mut self, other: &Self) -> Result<()> {
+        let others = other.named()?;
+        self.take(|name| others.iter().find(|o| o.name == name).map(|o| o.values))
+    }
+
+    /// Moves every array towards `other`'s, keeping `keep` of its own.
+    ///
+    /// # Errors
+    /// `Internal` when the weights are of another model.
+    pub fn blend(&mut self, other: &Self, keep: f32) -> Result<()> {
+        let others = other.named()?;
+        let own = self.named_mut()?;
+        if own.len() != others.len() {
+            return Err(Error::new(ErrorKind::Internal, "the weights of two models do not blend"));
+        }
+        for ((_, own), other) in own.into_iter().zip(others) {
+            blend(own, other.values, keep, 1.0);
+        }
+        Ok(())
+    }
+
+    /// Whether there are running statistics, and how many batches they remember: the largest `1 / (1 - momentum)`.
+    pub fn memory(&self) -> Option<f64> {
+        self.running.iter().map(|r| 1.0 / (1.0 - f64::from(r.state.momentum)).max(1e-9)).reduce(f64::max)
+    }
+
+    /// Puts the mean of several batches' statistics in place of the running ones, as PyTorch's `update_bn`.
+    ///
+    /// # Errors
+    /// Those of [`Weights::observe`].
+    pub fn average(&mut self, batches: &[Vec<Tensor>]) -> Result<()> {
+        let momenta: Vec<f32> = self.running.iter().map(|r| r.state.momentum).collect();
+        for (before, batch) in batches.iter().enumerate() {
+            let keep = before as f32 / (before + 1) as f32;
+            self.running.iter_mut().for_each(|r| r.state.momentum = keep);
+            self.observe(batch)?;
+        }
+        self.running.iter_mut().zip(momenta).for_each(|(r, momentum)| r.state.momentum = momentum);
+        Ok(())
     }
 
     /// Moves the running statistics towards one batch's, as PyTorch's `BatchNorm2d`: the variance that is kept is the
@@ -96,6 +183,18 @@ fn blend(running: &mut [f32], batch: &[f32], keep: f32, factor: f32) {
 }
 
 #[cfg(test)]
+impl Weights {
+    /// Parameters alone.
+    pub fn plain(parameters: &[(&str, Tensor)]) -> Self {
+        Self {
+            names: parameters.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            parameters: parameters.iter().map(|(_, values)| values.clone()).collect(),
+            running: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use serde::Deserialize;
     use tintype_testkit::assert_close;
@@ -138,5 +237,26 @@ mod tests {
         assert_close(&weights.running[0].mean, &reference.mean, 1e-6);
         assert_close(&weights.running[0].variance, &reference.variance, 1e-5);
         assert_eq!(weights.observe(&[]).unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    #[test]
+    fn an_average_takes_every_batch_alike_and_forgets_what_was_before() {
+        let state = BatchNormState {
+            mean: "mean".into(),
+            variance: "variance".into(),
+            momentum: 0.9,
+            epsilon: 1e-5,
+            count: 5,
+        };
+        let running = Running { state, mean: vec![7.0], variance: vec![9.0] };
+        let mut weights = Weights { parameters: Vec::new(), names: Vec::new(), running: vec![running] };
+        let batch = |mean: f32, variance: f32| {
+            [mean, variance].map(|v| Tensor::new(vec![1], vec![v]).unwrap()).to_vec()
+        };
+        weights.average(&[batch(1.0, 4.0), batch(2.0, 8.0), batch(6.0, 0.0)]).unwrap();
+        assert_close(&weights.running[0].mean, &[3.0], 1e-6);
+        // Unbiased: 5/4 of the mean of 4, 8 and 0.
+        assert_close(&weights.running[0].variance, &[5.0], 1e-6);
+        assert_eq!(weights.memory().map(f64::round), Some(10.0));
     }
 }

@@ -175,7 +175,7 @@ fn equal_seeds_give_equal_networks() {
     let train_again = |name: &str| {
         let words =
             from_scratch(dir.path(), &format!("run_dir={}/{name} trainer.epochs=2", dir.path().display()));
-        let outcome = run(&format!("{words} augment.flip=true"), &mut Seen::default()).unwrap();
+        let outcome = run(&format!("{words} augment=flip"), &mut Seen::default()).unwrap();
         std::fs::read(outcome.model_dir.join("1/model.onnx")).unwrap()
     };
     assert!(train_again("one") == train_again("two"), "two runs of one seed differ");

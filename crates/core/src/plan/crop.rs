@@ -99,9 +99,9 @@ impl Plan {
         kept.clear();
         let rows = pixels.chunks_exact(stride).skip((part.y - held.y) as usize).take(part.height as usize);
         rows.for_each(|row| kept.extend_from_slice(&row[left..left + width]));
-        let axis = |source, resized| Axis { source, resized, start: 0, length: resized, canvas: resized, at: 0 };
-        let geometry =
-            Geometry { x: axis(part.width, to.width), y: axis(part.height, to.height), fill: 0 };
+        let axis =
+            |source, resized| Axis { source, resized, start: 0, length: resized, canvas: resized, at: 0 };
+        let geometry = Geometry { x: axis(part.width, to.width), y: axis(part.height, to.height), fill: 0 };
         let view = View { pixels: &kept, region: Region::all(part.size()), channels: 3 };
         let mut data = Vec::new();
         scratch.resampler.run(&view, &geometry, self.spec.filter, &mut data);
@@ -119,6 +119,12 @@ fn check(part: Region, held: Region) -> Result<()> {
     }
     Err(Error::new(
         ErrorKind::InvalidArgument,
-        format!("expected a part of an image of {}, found {} at {},{}", held.size(), part.size(), part.x, part.y),
+        format!(
+            "expected a part of an image of {}, found {} at {},{}",
+            held.size(),
+            part.size(),
+            part.x,
+            part.y
+        ),
     ))
 }

@@ -22,7 +22,8 @@ pub(super) fn logits(graph: &GraphProto) -> Result<String> {
 
 /// Appends `loss = -mean over the batch of Σ targets · log softmax(logits)` and the gradient of the logits.
 ///
-/// As the rows of `targets` sum to 1, that gradient is `(softmax(logits) - targets) / N`.
+/// That gradient is `(softmax(logits) · Σ targets - targets) / N`, with the sum over each row: it is 1, or the weight that the
+/// row has.
 pub(super) fn append(tape: &mut Tape) -> Result<()> {
     if tape.shapes.get(LOGITS).is_none() {
         // Where it begins says more than where it ends.
@@ -47,7 +48,9 @@ pub(super) fn append(tape: &mut Tape) -> Result<()> {
     tape.nodes.push(NodeProto::new("Mul", &[&total, &factor], &[LOSS]));
 
     let probabilities = tape.one(NodeProto::new("Softmax", &[LOGITS], &[]).with("axis", -1), shape);
-    let difference = tape.elementwise("Sub", &probabilities, TARGETS);
+    let weight = tape.sum(TARGETS, &[1], true);
+    let expected = tape.elementwise("Mul", &probabilities, &weight);
+    let difference = tape.elementwise("Sub", &expected, TARGETS);
     let gradient = tape.scaled(&difference, 1.0 / batch as f32);
     tape.add(LOGITS, gradient);
     Ok(())

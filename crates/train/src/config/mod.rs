@@ -14,6 +14,7 @@ mod data;
 mod device;
 mod model;
 mod optim;
+mod schedule;
 mod trainer;
 
 use std::path::PathBuf;
@@ -21,14 +22,15 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tintype_core::{Error, ErrorKind, Preset, Result};
 
-pub use augment::AugmentConfig;
+pub use augment::{AugmentConfig, Crop};
 pub use compose::{Composer, Resolved, Search, usage};
 pub use data::DataConfig;
 pub use device::Device;
 pub use model::ModelConfig;
 pub(crate) use model::ONNX;
 pub use optim::{OptimConfig, OptimName};
-pub use trainer::TrainerConfig;
+pub use schedule::{ScheduleConfig, ScheduleName, Unit};
+pub use trainer::{BatchNorm, ClassWeights, EmaConfig, TrainerConfig, UpdateBn};
 
 /// A whole, resolved training configuration; what `config.yaml` of a run holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +54,9 @@ pub struct TrainConfig {
     /// Where results go; `runs/<name>/<time>` where absent.
     #[serde(default)]
     pub run_dir: Option<PathBuf>,
+    /// The run that is gone on with, from its last checkpoint.
+    #[serde(default, skip_serializing)]
+    pub resume: Option<PathBuf>,
     /// The model to begin with.
     pub model: ModelConfig,
     /// The images.
@@ -92,6 +97,7 @@ impl TrainConfig {
         self.model.validate()?;
         self.data.validate()?;
         self.optim.validate()?;
+        self.augment.validate()?;
         self.trainer.validate()?;
         let exclude = |what: &str| Err(Error::new(ErrorKind::InvalidConfig, what));
         if self.preprocess.is_some() && self.spec.is_some() {
@@ -99,6 +105,9 @@ impl TrainConfig {
         }
         if self.scope == Scope::Head && !self.augment.is_none() {
             return exclude("`augment` needs `scope=all`: with `scope=head` the features are computed once");
+        }
+        if self.scope == Scope::Head && (self.trainer.head_epochs > 0 || !self.trainer.freeze.is_empty()) {
+            return exclude("`trainer.head_epochs` and `trainer.freeze` need `scope=all`");
         }
         Ok(())
     }

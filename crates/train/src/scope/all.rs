@@ -8,7 +8,7 @@ use super::classifier::Classifier;
 use super::{Job, Trained};
 use crate::config::TrainConfig;
 use crate::event::{ImagesPass, Subscriber};
-use crate::examples::{decode, fits};
+use crate::examples::Preparation;
 use crate::pass::Watch;
 use crate::preprocessing;
 
@@ -101,11 +101,11 @@ impl Network {
     /// What decoding or training returns.
     pub fn train(self, job: &Job, subscriber: &mut dyn Subscriber) -> Result<Trained> {
         let samples = &job.divided.data.samples;
-        let width = self.shape.iter().product();
         let mut watch = Watch { what: ImagesPass::Decode, subscriber, stop: job.stop };
-        let rows = decode(&self.plan, width, samples, job.config.threads(), &mut watch)?;
-        let again = (!fits(samples.len(), width)).then_some(&self.plan);
-        let sets = job.divided.sets(rows, &self.shape, again, subscriber)?;
+        let preparation = Preparation::new(&job.config.augment, self.plan)?;
+        let learned = job.divided.learned();
+        let decoded = preparation.decode(samples, &learned, job.config.threads(), &mut watch)?;
+        let sets = job.divided.sets(decoded, &self.shape, Some(&preparation), subscriber)?;
         let fitted = job.fit(&self.model, &sets, subscriber)?;
         Ok(Trained {
             model: fitted.model,

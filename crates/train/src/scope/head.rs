@@ -7,6 +7,7 @@ use super::classifier::Classifier;
 use super::{Job, Trained};
 use crate::config::TrainConfig;
 use crate::event::{ImagesPass, Subscriber};
+use crate::examples::Decoded;
 use crate::features::{Backbone, extract};
 use crate::linear;
 use crate::pass::Watch;
@@ -48,6 +49,7 @@ impl Frozen {
         };
         let mut watch = Watch { what: ImagesPass::Features, subscriber, stop: job.stop };
         let rows = extract(&backbone, &job.divided.data.samples, &mut watch)?;
+        let rows = rows.into_iter().map(|row| row.map(Decoded::Row)).collect();
         let mut sets = job.divided.sets(rows, &[self.width], None, subscriber)?;
         let scaling = linear::Scaling::of(sets.train.memory(), self.width)?;
         scaling.apply(sets.train.memory_mut());

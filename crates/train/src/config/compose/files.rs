@@ -26,6 +26,9 @@ pub(super) const EMBEDDED: &[(&str, &str)] = &[
     ("augment/_base", include_str!("../conf/augment/_base.yaml")),
     ("augment/none", include_str!("../conf/augment/none.yaml")),
     ("augment/flip", include_str!("../conf/augment/flip.yaml")),
+    ("augment/cifar", include_str!("../conf/augment/cifar.yaml")),
+    ("augment/imagenet", include_str!("../conf/augment/imagenet.yaml")),
+    ("augment/strong", include_str!("../conf/augment/strong.yaml")),
     ("trainer/default", include_str!("../conf/trainer/default.yaml")),
 ];
 

@@ -12,6 +12,7 @@ mod expand;
 mod files;
 mod grammar;
 mod interpolate;
+mod resume;
 mod sweep;
 mod tree;
 mod typed;
@@ -84,11 +85,19 @@ impl Composer {
     ///
     /// Later words win. `data=DIR` is short for `data.path=DIR` where `DIR` is no option of `data`, and `backbone=M` for
     /// `model=onnx model.path=M`; `scope=all` alone means `model=small_cnn`; `name` follows from the data's folder.
+    /// `resume=RUN` begins with what that run has saved.
     ///
     /// # Errors
     /// `InvalidConfig` for a word that is none or has several values, an unknown key or option (the hint names the
     /// nearest), a value of a wrong type, a missing key (the hint is the usage) or a value out of range; `Io`.
     pub fn resolve(&self, words: &[String]) -> Result<Resolved> {
+        match resume::asked(words) {
+            Some((run, rest)) => self.resumed(run, &rest),
+            None => self.compose(words),
+        }
+    }
+
+    fn compose(&self, words: &[String]) -> Result<Resolved> {
         let (chosen, edits) = self.sort(words)?;
         let expansion = self.expand(chosen, &edits)?;
         let mut tree = Value::Object(Map::new());

@@ -36,7 +36,7 @@ fn defaults_follow_the_start_and_words_win() {
     assert_eq!((all.model.widths, all.device), (Some([8, 16, 32, 64]), Device::Cuda(1)));
     let tuned = resolve("scope=all data=d backbone=m.onnx augment=flip");
     assert_eq!((tuned.model.name.as_str(), tuned.optim.lr, tuned.trainer.epochs), ("onnx", 1e-4, 5));
-    assert!(tuned.augment.flip);
+    assert_eq!(tuned.augment.hflip, 0.5);
     let vit = resolve("scope=all data=d model=vit_tiny model.image=96");
     assert_eq!(
         (vit.model.name.as_str(), vit.model.image, vit.trainer.epochs),
