@@ -64,7 +64,7 @@ impl Runtime {
         let stats = Arc::new(self.stats.for_model(name, number));
         stats.counters.loaded(began.elapsed());
         let model = Model {
-            name: name.to_owned(),
+            name: name.into(),
             version: number.to_string(),
             number,
             loading: self.next_loading(),

@@ -62,7 +62,7 @@ pub struct Description {
 impl Description {
     pub(crate) fn new(model: Arc<Model>, versions: Vec<u64>) -> Self {
         let config = model.config().clone();
-        Self { name: model.name.clone(), version: model.number, versions, config, model }
+        Self { name: model.name.to_string(), version: model.number, versions, config, model }
     }
 
     /// Whether its images may come as files.
@@ -79,7 +79,7 @@ impl Description {
 /// A served version of a model.
 #[derive(Debug)]
 pub(crate) struct Model {
-    pub(crate) name: String,
+    pub(crate) name: Arc<str>,
     /// As its package says it.
     pub(crate) version: String,
     /// As KServe counts it.
@@ -144,7 +144,7 @@ impl Model {
             Work::Ensemble(_) => 0,
         };
         ModelStatus {
-            name: self.name.clone(),
+            name: self.name.to_string(),
             version: self.version.clone(),
             state: self.state(),
             classes: self.classes.clone(),

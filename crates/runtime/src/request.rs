@@ -69,7 +69,7 @@ pub struct InferRequest {
 #[derive(Debug, Clone, PartialEq)]
 pub struct InferResponse {
     /// The model that answered.
-    pub model: String,
+    pub model: Arc<str>,
     /// Its version.
     pub version: u64,
     /// The outputs, in the order asked for, or in the model's.
@@ -87,7 +87,7 @@ pub struct Admitted {
 
 impl Admitted {
     /// The name of the model that will answer.
-    pub fn model(&self) -> &str {
+    pub fn model(&self) -> &Arc<str> {
         &self.model.name
     }
 
@@ -158,7 +158,7 @@ impl Admitted {
                 let key =
                     work.model.config().response_cache.as_ref().filter(|cache| cache.enable).and_then(|_| {
                         let cache = work.shared.cache.as_ref()?;
-                        let model = (work.model.name.as_str(), work.model.number, work.model.loading);
+                        let model = (work.model.name.as_ref(), work.model.number, work.model.loading);
                         Some((cache.clone(), cache::key(model, &request.inputs, &request.outputs)))
                     });
                 if let Some((cache, key)) = &key {

@@ -204,7 +204,7 @@ impl Runtime {
             models.find(Some(name), version).map_err(Missing::in_tritons_words)?;
         }
         let wanted = |model: &&Arc<Model>| {
-            name.is_none_or(|name| model.name == name)
+            name.is_none_or(|name| *model.name == *name)
                 && version.is_none_or(|version| model.number == version)
         };
         Ok(models.loaded().filter(wanted).map(|m| m.stats.counters.read(&m.name, m.number)).collect())
@@ -345,7 +345,7 @@ impl Runtime {
         let classes = classes_of(signature.classifier());
         let pipeline = Arc::new(Pipeline::new(&name, signature, lane, scheduling, stats.clone()));
         let model = Model {
-            name,
+            name: name.into(),
             version: package.version.clone(),
             number: version,
             loading,

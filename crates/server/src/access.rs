@@ -114,6 +114,13 @@ pub struct Restrictions {
     pub grpc: Arc<[Restriction]>,
 }
 
+impl Restrictions {
+    /// Whether HTTP's routes of `family` want a key.
+    pub(crate) fn locks_http(&self, family: Family) -> bool {
+        self.http.iter().any(|restriction| restriction.families.contains(&family))
+    }
+}
+
 /// What gRPC's headers of restrictions begin with.
 pub(crate) const GRPC_PREFIX: &str = "triton-grpc-protocol-";
 

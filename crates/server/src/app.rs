@@ -99,9 +99,7 @@ impl App {
 
 /// The routes of the HTTP port.
 pub(crate) fn router(app: Arc<App>) -> Router {
-    let locked = |family, router: Router<Arc<App>>| {
-        router.route_layer(from_fn_with_state((app.clone(), family), kserve::restrict))
-    };
+    let locked = |family, router| kserve::locked(&app, family, router);
     let inference =
         Router::new().route("/predict", post(predict::predict)).route("/predict/", post(predict::predict));
     Router::new()
@@ -116,7 +114,7 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(docs::openapi))
         .method_not_allowed_fallback(missing::wrong_method)
         .fallback(missing::not_found)
-        .layer(from_fn_with_state(app.clone(), crate::metrics::count_http))
+        .layer(from_fn_with_state(app.clone(), crate::metrics::count))
         .with_state(app)
 }
 

@@ -4,8 +4,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -14,9 +12,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use tower::ServiceExt;
 
 use crate::ServerConfig;
+use crate::door::Door;
 
 /// Bytes of a request's head, and its headers: far above what clients send, far below what would hurt.
 const MAX_HEADER_BYTES: u32 = 32 << 10;
@@ -52,7 +50,7 @@ pub(crate) enum Wire {
 pub(crate) struct Port {
     pub(crate) listener: TcpListener,
     pub(crate) wire: Wire,
-    pub(crate) router: Router,
+    pub(crate) door: Door,
     pub(crate) config: ServerConfig,
 }
 
@@ -60,7 +58,7 @@ impl Port {
     /// Serves until `stopping` says by when to have stopped; then accepts no more and answers everything accepted.
     /// What is left at the end is cut off.
     pub(crate) async fn serve(self, mut stopping: watch::Receiver<Option<Instant>>) {
-        let Self { listener, wire, router, config } = self;
+        let Self { listener, wire, door, config } = self;
         let graceful = GracefulShutdown::new();
         let slots = Arc::new(Semaphore::new(config.max_connections));
         let mut connections = JoinSet::new();
@@ -75,7 +73,7 @@ impl Port {
             tokio::select! {
                 end = &mut stopped => break end,
                 (slot, stream) = accept(&listener, &slots) => {
-                    let connection = wire.serve(stream, router.clone(), config.header_timeout, graceful.watcher());
+                    let connection = wire.serve(stream, door.clone(), config.header_timeout, graceful.watcher());
                     connections.spawn(async move {
                         connection.await;
                         drop(slot);
@@ -119,10 +117,9 @@ async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (Option<Owned
 impl Wire {
     /// Serves one connection to its end. A client that hangs up, or resets its stream, drops the handler, and so cancels
     /// its request.
-    async fn serve(self, stream: TcpStream, router: Router, header_timeout: Duration, graceful: Watcher) {
-        let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
-            router.clone().oneshot(request.map(Body::new))
-        });
+    async fn serve(self, stream: TcpStream, door: Door, header_timeout: Duration, graceful: Watcher) {
+        let service =
+            hyper::service::service_fn(move |request: hyper::Request<Incoming>| door.clone().answer(request));
         let stream = TokioIo::new(stream);
         match self {
             Self::Http1 => {

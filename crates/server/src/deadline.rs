@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, HeaderName};
 use tintype_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
 use crate::ServerConfig;
 
 /// The header with which a client of HTTP says how many milliseconds it will wait.
-const HEADER: &str = "x-request-timeout-ms";
+static HEADER: HeaderName = HeaderName::from_static("x-request-timeout-ms");
 
 /// The header with which a client of gRPC says how long it will wait.
 const GRPC_HEADER: &str = "grpc-timeout";
@@ -19,7 +19,7 @@ const GRPC_HEADER: &str = "grpc-timeout";
 /// # Errors
 /// `InvalidRequest` for a header that is not a time.
 pub(crate) fn of(headers: &HeaderMap, config: &ServerConfig) -> Result<Instant> {
-    let asked = match headers.get(HEADER) {
+    let asked = match headers.get(&HEADER) {
         Some(value) => milliseconds(value.as_bytes())?,
         None => Duration::MAX,
     };

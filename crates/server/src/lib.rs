@@ -3,6 +3,7 @@
 //! ```text
 //! Server::serve          one task a port, until the shutdown signal; then all drain
 //!  └ connections         accepts them, serves them, lets them end
+//!     ├ door             inference to its handler, the rest to the router
 //!     ├ app              HTTP's router; one file an endpoint family in `routes` and `routes::kserve`
 //!     │  ├ body          reads a body within its limits, after the runtime admitted the request
 //!     │  └ rescue        where an `Error` becomes a response, and is logged
@@ -21,6 +22,7 @@ mod compression;
 mod config;
 mod connections;
 mod deadline;
+mod door;
 mod grpc;
 mod heavy;
 mod kserve;

@@ -1,9 +1,11 @@
 //! Requests by route or method and status. The stages within a request are the runtime's metrics.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::Response;
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -17,7 +19,7 @@ const UNMATCHED: &str = "unmatched";
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByRoute {
-    route: String,
+    route: Cow<'static, str>,
     status: u16,
 }
 
@@ -43,6 +45,11 @@ impl RequestMetrics {
         registry.register("http_requests", "HTTP requests by route and status", http.clone());
         registry.register("grpc_requests", "gRPC requests by method and status code", grpc.clone());
         Self { registry, http, grpc }
+    }
+
+    /// Counts an answer of HTTP.
+    pub(crate) fn count_http(&self, route: Cow<'static, str>, status: StatusCode) {
+        self.http.get_or_create(&ByRoute { route, status: status.as_u16() }).inc();
     }
 
     /// Counts an answer of gRPC.
@@ -79,11 +86,11 @@ pub(crate) fn plain(openmetrics: &str) -> String {
     out
 }
 
-/// Counts every answer of HTTP.
-pub(crate) async fn count_http(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+/// Counts every answer of the router.
+pub(crate) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
-    app.metrics.http.get_or_create(&ByRoute { route, status: response.status().as_u16() }).inc();
+    app.metrics.count_http(route.into(), response.status());
     response
 }
 

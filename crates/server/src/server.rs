@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::app::{self, App};
 use crate::connections::{Port, Wire};
+use crate::door::Door;
 use crate::{ServerConfig, grpc};
 
 /// A server that listens, and answers once it [serves](Server::serve).
@@ -64,13 +65,9 @@ impl Server {
     /// `DeadlineExceeded` when draining took longer than the config allows: what was left was cut off.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<()> {
         let Self { http, grpc, metrics, app } = self;
-        let port = |bound: Option<Bound>, wire, router| {
-            let port = bound.map(|Bound { listener, .. }| Port {
-                listener,
-                wire,
-                router,
-                config: app.config.clone(),
-            });
+        let port = |bound: Option<Bound>, wire, door| {
+            let port =
+                bound.map(|Bound { listener, .. }| Port { listener, wire, door, config: app.config.clone() });
             let stopping = app.stop.subscribe();
             async move {
                 if let Some(port) = port {
@@ -84,9 +81,9 @@ impl Server {
         };
         let ports = async {
             tokio::join!(
-                port(http, Wire::Http1, app::router(app.clone())),
-                port(grpc, Wire::Http2, grpc_router),
-                port(metrics, Wire::Http1, app::metrics_router(app.clone())),
+                port(http, Wire::Http1, Door::direct(app.clone(), app::router(app.clone()))),
+                port(grpc, Wire::Http2, Door::routed(grpc_router)),
+                port(metrics, Wire::Http1, Door::routed(app::metrics_router(app.clone()))),
             )
         };
         let stop = async {

@@ -188,7 +188,7 @@ fn plain(parameters: BTreeMap<String, InferParameter>) -> Result<Parameters> {
 /// `InvalidArgument` for an element of BYTES of 4 GiB or more.
 pub fn encode(reply: Reply) -> Result<ModelInferResponse> {
     let mut response = ModelInferResponse {
-        model_name: reply.model,
+        model_name: reply.model.to_string(),
         model_version: reply.version.to_string(),
         id: reply.id,
         ..ModelInferResponse::default()

@@ -1,6 +1,7 @@
 //! An answer to an inference request, before it takes the form of a wire.
 
 use std::mem;
+use std::sync::Arc;
 
 use tintype_core::{Error, ErrorKind, NamedTensor, Result, Tensor};
 
@@ -12,7 +13,7 @@ pub struct Reply {
     /// The request's id; empty where it had none.
     pub id: String,
     /// The model that answered.
-    pub model: String,
+    pub model: Arc<str>,
     /// Its version.
     pub version: u64,
     /// The outputs.
@@ -56,7 +57,7 @@ impl Reply {
     /// `InvalidArgument` when a classification is asked of an output that is none.
     pub fn new(
         request: &mut Request,
-        model: (String, u64),
+        model: (Arc<str>, u64),
         outputs: Vec<NamedTensor>,
         known: &impl Outputs,
     ) -> Result<Self> {

@@ -29,7 +29,7 @@ pub fn encode(reply: &Reply) -> Result<Encoded> {
         json.member("id", &reply.id)?;
         json.raw(",");
     }
-    json.member("model_name", &reply.model)?;
+    json.member("model_name", &*reply.model)?;
     json.raw(",");
     json.member("model_version", &reply.version.to_string())?;
     json.raw(",\"outputs\":[");
@@ -60,7 +60,7 @@ pub(super) fn encode_flat(reply: &Reply) -> Result<Vec<u8>> {
         json.member("id", &reply.id)?;
         json.raw(",");
     }
-    json.member("model_name", &reply.model)?;
+    json.member("model_name", &*reply.model)?;
     json.raw(",");
     json.member("model_version", &reply.version.to_string())?;
     for output in &reply.outputs {

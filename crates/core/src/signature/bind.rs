@@ -66,11 +66,12 @@ impl Signature {
     }
 
     fn check_names(&self, inputs: &[Input], given: &[NamedTensor]) -> Result<()> {
-        let names: BTreeSet<&str> = given.iter().map(|tensor| tensor.name.as_str()).collect();
-        if names.len() != given.len() {
-            let twice = given.iter().enumerate().find(|(i, t)| given[..*i].iter().any(|s| s.name == t.name));
-            let name = twice.map_or("", |(_, tensor)| tensor.name.as_str());
-            return Err(invalid_argument(format!("input '{name}' already exists in request")));
+        let mut names = BTreeSet::new();
+        // One alone, as most models have, is not there twice.
+        if given.len() > 1
+            && let Some(twice) = given.iter().find(|tensor| !names.insert(tensor.name.as_str()))
+        {
+            return Err(invalid_argument(format!("input '{}' already exists in request", twice.name)));
         }
         let required = inputs.iter().filter(|input| !input.optional).count();
         if (required..=inputs.len()).contains(&given.len()) {
@@ -80,7 +81,9 @@ impl Signature {
             format!("[{}]", names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(","))
         };
         let got = quoted(&mut given.iter().map(|tensor| tensor.name.as_str()));
-        let absent = inputs.iter().filter(|input| !input.optional && !names.contains(input.name.as_str()));
+        let absent = inputs
+            .iter()
+            .filter(|input| !input.optional && given.iter().all(|tensor| tensor.name != input.name));
         let mut missing = quoted(&mut absent.map(|input| input.name.as_str()));
         if missing == "[]" {
             // What Triton prints when too many are given.

@@ -17,8 +17,8 @@ async fn models_are_asked_by_name_and_the_first_is_the_default() {
     assert_eq!(runtime.classify(request(0)).await.unwrap_err().kind(), ErrorKind::NotReady);
     runtime.load(&package("a"), &config()).unwrap();
     runtime.load(&package("b"), &config()).unwrap();
-    assert_eq!(runtime.admit(None, 0).unwrap().model(), "a");
-    assert_eq!(runtime.admit(Some("b"), 0).unwrap().model(), "b");
+    assert_eq!(runtime.admit(None, 0).unwrap().model().as_ref(), "a");
+    assert_eq!(runtime.admit(Some("b"), 0).unwrap().model().as_ref(), "b");
     let error = runtime.classify(Request { model: Some("c".into()), ..request(0) }).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::UnknownModel);
     runtime.classify(Request { model: Some("b".into()), ..request(0) }).await.unwrap();

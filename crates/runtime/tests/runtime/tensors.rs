@@ -11,7 +11,7 @@ use crate::support::*;
 async fn a_model_answers_under_its_own_names() {
     let runtime = echo("", &config());
     let response = runtime.admit_version("m", None, 0).unwrap().infer(tensors(&[1.0, 2.0])).await.unwrap();
-    assert_eq!((response.model.as_str(), response.version), ("m", 1));
+    assert_eq!((&*response.model, response.version), ("m", 1));
     assert_eq!(response.outputs, [NamedTensor { name: "y".into(), tensor: row(&[1.0, 2.0]) }]);
 }
 

@@ -1,5 +1,7 @@
 //! Running a model for a decoded request.
 
+use std::sync::Arc;
+
 use tintype_api::kserve::binary::{self, Origin};
 use tintype_api::kserve::{Content, Form, Input, Output, Outputs, Reply, Request, Value};
 use tintype_core::{NamedTensor, Result};
@@ -7,7 +9,6 @@ use tintype_runtime::{Admitted, Description, InferRequest};
 use tokio::time::Instant;
 
 use crate::app::App;
-use crate::shared_memory::SharedMemory;
 
 /// Runs the model that `admitted` the request. Dropping the future cancels it.
 ///
@@ -19,7 +20,7 @@ pub(crate) async fn infer(
     mut request: Request,
     deadline: Option<Instant>,
 ) -> Result<Reply> {
-    let model = (admitted.model().to_owned(), admitted.version());
+    let model = (admitted.model().clone(), admitted.version());
     for output in &request.outputs {
         if let Some(Form::Shared(region)) = &output.form {
             app.shared_memory()?.check(region)?;
@@ -38,9 +39,7 @@ pub(crate) async fn infer(
     let known = known(app, &model, &request.outputs)?;
     let answer = admitted.infer(to_run).await?;
     let reply = Reply::new(&mut request, (answer.model, answer.version), answer.outputs, &known)?;
-    if let Ok(memory) = app.shared_memory() {
-        write_shared(memory, &reply)?;
-    }
+    write_shared(app, &reply)?;
     Ok(reply)
 }
 
@@ -62,7 +61,7 @@ fn tensor(app: &App, model: &str, id: &str, input: Input, admitted: &mut Admitte
 }
 
 /// What is known of the outputs, where classes of them are asked for.
-fn known(app: &App, (model, version): &(String, u64), outputs: &[Output]) -> Result<Known> {
+fn known(app: &App, (model, version): &(Arc<str>, u64), outputs: &[Output]) -> Result<Known> {
     let wanted = outputs.iter().any(|output| output.classes > 0);
     Ok(Known(if wanted { Some(app.runtime.describe(model, Some(*version))?) } else { None }))
 }
@@ -79,10 +78,10 @@ impl Outputs for Known {
     }
 }
 
-fn write_shared(memory: &SharedMemory, reply: &Reply) -> Result<()> {
+fn write_shared(app: &App, reply: &Reply) -> Result<()> {
     for output in &reply.outputs {
         if let Content::Shared(region) = &output.content {
-            memory.write(region, &binary::encode(output.tensor.data())?)?;
+            app.shared_memory()?.write(region, &binary::encode(output.tensor.data())?)?;
         }
     }
     Ok(())

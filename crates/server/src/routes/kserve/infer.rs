@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use tintype_api::kserve::{self, Content, Reply, raw, request, response};
@@ -20,7 +20,7 @@ use crate::kserve::{describe, infer as run};
 use crate::{body, deadline, heavy};
 
 /// Where the JSON of a body ends, or of an answer.
-const HEADER_LENGTH: &str = "inference-header-content-length";
+static HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 pub(crate) async fn infer(
     State(app): State<Arc<App>>,
@@ -35,7 +35,7 @@ pub(crate) async fn infer(
             raw::decode(admitted.model(), &describe::raw_inputs(&description)?, &body)?
         }
         header => {
-            let model = admitted.model().to_owned();
+            let model = admitted.model().clone();
             let json = header.unwrap_or(body.len());
             heavy::run(json, move || request::decode(&model, header, &body)).await?
         }
@@ -83,7 +83,7 @@ pub(super) async fn receive(
 }
 
 fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Refusal> {
-    let Some(value) = headers.get(HEADER_LENGTH) else { return Ok(None) };
+    let Some(value) = headers.get(&HEADER_LENGTH) else { return Ok(None) };
     let length = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     length.map(Some).ok_or_else(|| {
         let found = String::from_utf8_lossy(value.as_bytes());
@@ -101,7 +101,7 @@ async fn respond(reply: Reply, coding: Option<Coding>) -> Result<Response, Refus
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     if let Some(length) = encoded.header_len {
-        headers.insert(HEADER_LENGTH, HeaderValue::from(length));
+        headers.insert(HEADER_LENGTH.clone(), HeaderValue::from(length));
     }
     Ok(response)
 }

@@ -2,7 +2,7 @@
 
 mod generate;
 mod health;
-mod infer;
+pub(crate) mod infer;
 mod metadata;
 mod refusal;
 mod repository;
@@ -12,6 +12,7 @@ mod statistics;
 mod target;
 
 pub(crate) use refusal::{Refusal, not_found, restrict, wrong_method};
+pub(crate) use target::Target;
 
 use std::sync::Arc;
 
@@ -30,9 +31,7 @@ pub(crate) fn owns(path: &str) -> bool {
 
 /// All routes, those that want a key behind their families' locks.
 pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
-    let locked = |family, router: Router<Arc<App>>| {
-        router.route_layer(from_fn_with_state((app.clone(), family), restrict))
-    };
+    let locked = |family, router| locked(app, family, router);
     Router::new()
         .merge(locked(Family::Health, health()))
         .merge(locked(Family::Metadata, metadata()))
@@ -46,6 +45,14 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
             Family::Logging,
             Router::new().route("/v2/logging", get(settings::logging).post(settings::set_logging)),
         ))
+}
+
+/// `router` behind the lock of its family, if that has one.
+pub(crate) fn locked(app: &Arc<App>, family: Family, router: Router<Arc<App>>) -> Router<Arc<App>> {
+    if !app.config.restrictions.locks_http(family) {
+        return router;
+    }
+    router.route_layer(from_fn_with_state((app.clone(), family), restrict))
 }
 
 /// A route of a model, and of one of its versions.

@@ -1,0 +1,100 @@
+//! Where requests of the HTTP port go: inference straight to its handler, everything else through the router.
+//!
+//! A model may answer within microseconds; matching the path of its request, and the boxes in which a router keeps what
+//! it found and whom to call, would be a tenth of that request's time.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use tower::ServiceExt;
+
+use crate::access::Family;
+use crate::app::App;
+use crate::routes::kserve::{Target, infer};
+
+/// What answers on a port.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    /// Who answers inference, where that needs no key.
+    direct: Option<Arc<App>>,
+    router: Router,
+}
+
+impl Door {
+    /// Everything through `router`.
+    pub(crate) fn routed(router: Router) -> Self {
+        Self { direct: None, router }
+    }
+
+    /// KServe's inference directly, unless it is locked.
+    pub(crate) fn direct(app: Arc<App>, router: Router) -> Self {
+        let locked = app.config.restrictions.locks_http(Family::Inference);
+        Self { direct: (!locked).then_some(app), router }
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+        let request = request.map(Body::new);
+        let Some((app, (route, target))) = self.direct.as_ref().zip(inference(&request)) else {
+            return self.router.oneshot(request).await;
+        };
+        let response = infer::infer(State(app.clone()), target, request).await.into_response();
+        app.metrics.count_http(route.into(), response.status());
+        Ok(response)
+    }
+}
+
+/// The route and the model of `POST …/infer`; `None` for what the router is to look at: other requests, and names or
+/// versions that are not written plainly.
+fn inference(request: &Request) -> Option<(&'static str, Target)> {
+    let path = request.uri().path();
+    let target = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
+    let (model, version) = match target.split_once("/versions/") {
+        None => (target, None),
+        Some((model, version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (model, Some(version.parse().ok()?))
+        }
+        Some(_) => return None,
+    };
+    let route = match version {
+        None => "/v2/models/{model}/infer",
+        Some(_) => "/v2/models/{model}/versions/{version}/infer",
+    };
+    let plain = !model.is_empty() && !model.contains(['/', '%']) && request.method() == Method::POST;
+    plain.then(|| (route, Target { model: model.to_owned(), version }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_inference_is_direct_and_all_else_is_routed() {
+        let direct = |method: &str, path: &str| {
+            let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+            inference(&request).map(|(_, target)| (target.model, target.version))
+        };
+        assert_eq!(direct("POST", "/v2/models/a.b/infer?x=1"), Some(("a.b".into(), None)));
+        assert_eq!(direct("POST", "/v2/models/m/versions/12/infer"), Some(("m".into(), Some(12))));
+        for path in [
+            "/v2/models/m/versions/x/infer",
+            "/v2/models/m/versions/99999999999999999999/infer",
+            "/v2/models//infer",
+            "/v2/models/infer",
+            "/v2/models/a/b/infer",
+            "/v2/models/a%20b/infer",
+            "/v2/models/m/infer/",
+            "/v2/models/m/generate",
+            "/predict",
+        ] {
+            assert_eq!(direct("POST", path), None, "{path}");
+        }
+        assert_eq!(direct("GET", "/v2/models/m/infer"), None);
+    }
+}
