@@ -4,7 +4,7 @@
 Usage: bench_scheduler.py TINTYPE ECHO [--values N] [--seconds S] [--rounds R] [--concurrency C]
 
 TINTYPE is the binary, ECHO the example `echo` of tintype-server, both release builds. The model answers FP32 tensors as they
-are; the body is its binary request. `wrk` asks both in turns, from the second core; each server has the first one alone. Needs
+are, as many requests a run as there are connections; the body is its binary request. `wrk` asks both in turns, from the second core; each server has the first one alone. Needs
 `wrk` and the Python package `onnx`.
 """
 
@@ -59,7 +59,8 @@ def main():
             f'wrk.headers["Content-Type"] = "application/octet-stream"\n'
             f'wrk.headers["Inference-Header-Content-Length"] = "{len(head)}"\n')
         ours, address = start(cores[0], [options.tintype, "serve", "--model-repository", str(repository), "--http-port", "0",
-                                         "--allow-grpc", "false", "--allow-metrics", "false", "--instances", "1"])
+                                         "--allow-grpc", "false", "--allow-metrics", "false", "--instances", "1",
+                                         "--max-batch-size", str(options.concurrency)])
         echo, echo_address = start(cores[0], [options.echo])
         targets = {"tintype": address + "/v2/models/identity/infer", "echo": echo_address + "/"}
         rates = {name: [] for name in targets}
