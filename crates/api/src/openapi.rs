@@ -44,6 +44,7 @@ struct Document;
     params(
         ("top_k" = Option<usize>, Query, description = "How many predictions to answer with; the model's own number by default", minimum = 1),
         ("model" = Option<String>, Query, description = "Which of several models; the first by default"),
+        ("abstain" = Option<bool>, Query, description = "Whether to say if the model is too unsure to answer; the package's choice by default"),
         ("X-Request-Timeout-Ms" = Option<u64>, Header, description = "After so many milliseconds the answer is of no use", minimum = 1),
     ),
     request_body(content(

@@ -61,6 +61,10 @@ pub struct PredictResponse {
     pub predictions: Vec<ScoredLabel>,
     /// The first of them.
     pub top_prediction: ScoredLabel,
+    /// Whether the model is too unsure: the confidence is below its class's threshold. Only where it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, example = false)]
+    pub abstain: Option<bool>,
 }
 
 /// A class with its probability, under the two names by which clients know it.
@@ -88,7 +92,7 @@ impl PredictResponse {
             .first()
             .cloned()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "an answer needs at least one prediction"))?;
-        Ok(Self { prediction: top_prediction.label.clone(), predictions, top_prediction })
+        Ok(Self { prediction: top_prediction.label.clone(), predictions, top_prediction, abstain: None })
     }
 }
 

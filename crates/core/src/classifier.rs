@@ -16,6 +16,8 @@ use crate::{
 pub struct ImageClassifier {
     plan: Plan,
     postprocess: PostprocessSpec,
+    /// Whether answers abstain where a request does not choose.
+    abstain: bool,
     labels: Arc<[String]>,
     input: usize,
     output: usize,
@@ -56,8 +58,18 @@ impl ImageClassifier {
         if let Some(classes) = classes.filter(|&n| !package.labels.is_empty() && n != package.labels.len()) {
             return Err(invalid(format!("expected {classes} labels, found {}", package.labels.len())));
         }
-        let labels = package.labels.as_slice().into();
-        Ok(Self { plan, postprocess: spec.postprocess.clone(), labels, input, output, classes })
+        let labels: Arc<[String]> = package.labels.as_slice().into();
+        let this = Self {
+            plan,
+            postprocess: spec.postprocess.clone(),
+            abstain: spec.serving.abstain,
+            labels,
+            input,
+            output,
+            classes,
+        };
+        this.check_thresholds()?;
+        Ok(this)
     }
 
     /// The class names, by index; empty where the package has none.
@@ -110,6 +122,19 @@ impl ImageClassifier {
     /// # Errors
     /// `InvalidModel` when the model gave another dtype, shape or number of classes than it announced.
     pub fn probabilities(&self, scores: &Tensor) -> Result<Vec<Vec<f32>>> {
+        let mut rows = self.scores(scores)?;
+        for row in &mut rows {
+            postprocess::activate(&self.postprocess, row);
+        }
+        Ok(rows)
+    }
+
+    /// Every class's score for each row of `scores`, as the model gave them: what [`ImageClassifier::probabilities`] starts
+    /// from.
+    ///
+    /// # Errors
+    /// As [`ImageClassifier::probabilities`].
+    pub fn scores(&self, scores: &Tensor) -> Result<Vec<Vec<f32>>> {
         let classes = match scores.shape() {
             &[_, classes] | &[_, classes, 1, 1] if classes > 0 && scores.dtype() == DType::F32 => classes,
             shape => {
@@ -122,14 +147,40 @@ impl ImageClassifier {
         if let Some(expected) = self.classes().filter(|&n| n != classes) {
             return Err(invalid(format!("expected scores of {expected} classes, found {classes}")));
         }
-        let rows = scores.values::<f32>()?.chunks_exact(classes);
-        Ok(rows
-            .map(|row| {
-                let mut row = row.to_vec();
-                postprocess::activate(&self.postprocess, &mut row);
-                row
-            })
-            .collect())
+        Ok(scores.values::<f32>()?.chunks_exact(classes).map(<[f32]>::to_vec).collect())
+    }
+
+    /// Whether one row of probabilities is below its best class's threshold: then the answer is "I do not know". None where
+    /// nobody asks: `asked` is the request's choice, or else the package's.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when the model has no thresholds.
+    pub fn abstains(&self, probabilities: &[f32], asked: Option<bool>) -> Result<Option<bool>> {
+        if !asked.unwrap_or(self.abstain) {
+            return Ok(None);
+        }
+        if self.postprocess.thresholds.is_empty() {
+            return Err(Error::new(ErrorKind::InvalidArgument, "the model has no thresholds to abstain by")
+                .with_hint(
+                    "training fits them; they are `thresholds` under `[postprocess]` in `tintype.toml`",
+                ));
+        }
+        let best = postprocess::top_k(probabilities, 1).into_iter().next();
+        Ok(best.map(|(class, confidence)| {
+            self.postprocess.thresholds.get(class).is_some_and(|&least| confidence < least)
+        }))
+    }
+
+    fn check_thresholds(&self) -> Result<()> {
+        let count = self.postprocess.thresholds.len();
+        let problem = match self.classes() {
+            _ if count == 0 && self.abstain => "`abstain` under `[serving]` needs `thresholds`".to_owned(),
+            Some(classes) if count != 0 && count != classes => {
+                format!("`thresholds`: expected one for each of {classes} classes, found {count}")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(ErrorKind::InvalidConfig, problem))
     }
 
     /// The `top_k` best classes of one row of probabilities (the spec's number where `None`), best first.

@@ -31,7 +31,7 @@ pub use ensemble::{Ensemble, Link, Progress, Ready, Step};
 pub use error::{Error, ErrorKind, Result};
 pub use package::{ModelSource, Package};
 pub use plan::{Plan, Preset, Scratch, Slot};
-pub use postprocess::Prediction;
+pub use postprocess::{Prediction, activate};
 pub use signature::{Bound, Signature, bytes_of_text};
 pub use spec::{
     Activation, Channels, Exif, Filter, GoldenSpec, Layout, ModelSpec, Pad, PixelType, PostprocessSpec,

@@ -16,7 +16,7 @@ pub struct Prediction {
 }
 
 /// Checks a spec: `top_k` at least 1, `temperature` finite and above 0, and 1 with `activation = "none"`, where there
-/// are no logits to divide.
+/// are no logits to divide; `thresholds` of 0..=1.
 ///
 /// # Errors
 /// `InvalidConfig`.
@@ -28,6 +28,8 @@ pub fn validate(spec: &PostprocessSpec) -> Result<()> {
         format!("`temperature`: expected a finite number above 0, found {temperature}")
     } else if spec.activation == Activation::None && temperature != 1.0 {
         format!("`temperature`: expected 1 with `activation = \"none\"`, found {temperature}")
+    } else if let Some(wrong) = spec.thresholds.iter().find(|t| !(0.0..=1.0).contains(*t)) {
+        format!("`thresholds`: expected probabilities of 0 to 1, found {wrong}")
     } else {
         return Ok(());
     };
@@ -93,7 +95,7 @@ mod tests {
     use super::*;
 
     fn spec(activation: Activation, temperature: f64) -> PostprocessSpec {
-        PostprocessSpec { activation, top_k: 5, temperature }
+        PostprocessSpec { activation, temperature, ..PostprocessSpec::default() }
     }
 
     /// `torch.softmax(torch.tensor([1., 2., 3., -4.]) / T, 0)` for T = 1 and 2, and `torch.sigmoid`.
@@ -140,6 +142,7 @@ mod tests {
             (spec(Activation::Softmax, 0.0), "`temperature`"),
             (spec(Activation::Softmax, f64::NAN), "`temperature`"),
             (spec(Activation::None, 2.0), "`temperature`"),
+            (PostprocessSpec { thresholds: vec![0.5, 1.5], ..PostprocessSpec::default() }, "`thresholds`"),
         ] {
             let error = validate(&spec).unwrap_err();
             assert!(error.message().starts_with(key), "{error}");

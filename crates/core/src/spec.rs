@@ -74,12 +74,15 @@ pub struct ServingSpec {
     /// `label`, `probability`, `index`, `top_k`, `scores`, or the name of an ONNX output.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub outputs: BTreeMap<String, String>,
+    /// Whether `/predict` says if it abstains, by the thresholds of `[postprocess]`, where a request does not choose.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub abstain: bool,
 }
 
 impl ServingSpec {
-    /// Whether nothing is listed.
+    /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
-        self.inputs.is_empty() && self.outputs.is_empty()
+        self.inputs.is_empty() && self.outputs.is_empty() && !self.abstain
     }
 }
 
@@ -294,11 +297,14 @@ pub struct PostprocessSpec {
     /// Logits are divided by this before the activation (Guo et al. 2017); above 0.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub temperature: f64,
+    /// For each class the probability below which an answer that names it abstains, 0..=1; absent: no answer does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thresholds: Vec<f32>,
 }
 
 impl Default for PostprocessSpec {
     fn default() -> Self {
-        Self { activation: Activation::default(), top_k: five(), temperature: 1.0 }
+        Self { activation: Activation::default(), top_k: five(), temperature: 1.0, thresholds: Vec::new() }
     }
 }
 

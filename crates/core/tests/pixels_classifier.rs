@@ -129,3 +129,30 @@ fn without_labels_the_index_is_the_label() {
     assert_eq!(bare.classes(), None);
     assert_eq!(bare.rank(&[0.1, 0.9], Some(1))[0].label, "1");
 }
+
+#[test]
+fn an_answer_abstains_below_its_class_threshold_where_asked() {
+    let of = |extra: &str| {
+        let spec = format!("{SPEC}activation = \"none\"\n{extra}");
+        let (input, output) = (tensor("x", DType::F32, &[0, 3, 4, 6]), tensor("y", DType::F32, &[0, 2]));
+        ImageClassifier::new(&package(&spec, &["a", "b"]), &[input], &[output], Limits::default())
+    };
+    let plain = of("").unwrap();
+    assert_eq!(plain.abstains(&[0.9, 0.1], None).unwrap(), None);
+    assert_eq!(plain.abstains(&[0.9, 0.1], Some(true)).unwrap_err().kind(), ErrorKind::InvalidArgument);
+    let sure = of("thresholds = [0.75, 0.5]\n").unwrap();
+    assert_eq!(sure.abstains(&[0.7, 0.3], None).unwrap(), None);
+    for (row, expected) in [([0.7, 0.3], true), ([0.75, 0.25], false), ([0.4, 0.6], false)] {
+        assert_eq!(sure.abstains(&row, Some(true)).unwrap(), Some(expected), "{row:?}");
+    }
+    let always = of("thresholds = [0.75, 0.5]\n[serving]\nabstain = true\n").unwrap();
+    assert_eq!(always.abstains(&[0.7, 0.3], None).unwrap(), Some(true));
+    assert_eq!(always.abstains(&[0.7, 0.3], Some(false)).unwrap(), None);
+    for (extra, message) in [
+        ("thresholds = [0.5]\n", "`thresholds`: expected one for each of 2 classes, found 1"),
+        ("[serving]\nabstain = true\n", "`abstain` under `[serving]` needs `thresholds`"),
+    ] {
+        let error = of(extra).unwrap_err();
+        assert_eq!((error.kind(), error.message()), (ErrorKind::InvalidConfig, message));
+    }
+}

@@ -38,6 +38,8 @@ pub struct InferOptions {
     pub top_k: Option<usize>,
     /// When the answer is of no use any more.
     pub deadline: Option<tokio::time::Instant>,
+    /// Whether to say if the model is too unsure to answer; the package's choice where `None`.
+    pub abstain: Option<bool>,
 }
 
 /// The answer to a request.
@@ -45,6 +47,8 @@ pub struct InferOptions {
 pub struct Answer {
     /// The classes, best first; never empty.
     pub predictions: Vec<Prediction>,
+    /// Whether the best is below its class's threshold; `None` where nobody asked.
+    pub abstain: Option<bool>,
 }
 
 /// Tensors for a model, in KServe's terms.
@@ -136,7 +140,7 @@ impl Admitted {
             let patience = Patience { deadline, ..patience };
             let ran = work.run(&pipeline, Input::Images(vec![image]), level, patience).await?;
             let started = Instant::now();
-            let answer = rank(&pipeline, &ran.outputs, options.top_k)?;
+            let answer = rank(&pipeline, &ran.outputs, options)?;
             Ok(Done { answer, rows: 1, times: ran.times, output: started.elapsed() })
         })
         .await
@@ -347,7 +351,7 @@ impl Drop for Watch<'_> {
 }
 
 /// Ranks the scores of one image.
-fn rank(pipeline: &Pipeline, outputs: &[Tensor], top_k: Option<usize>) -> Result<Answer> {
+fn rank(pipeline: &Pipeline, outputs: &[Tensor], options: InferOptions) -> Result<Answer> {
     let classifier = pipeline.classifier()?;
     let broken = |message: &str| Error::new(ErrorKind::Engine, message);
     let scores = outputs
@@ -358,9 +362,9 @@ fn rank(pipeline: &Pipeline, outputs: &[Tensor], top_k: Option<usize>) -> Result
     if row.iter().any(|p| !p.is_finite()) {
         return Err(broken("the model answered with scores that are not finite"));
     }
-    let predictions = classifier.rank(row, top_k);
+    let predictions = classifier.rank(row, options.top_k);
     if predictions.is_empty() {
         return Err(broken("the model answered with no classes"));
     }
-    Ok(Answer { predictions })
+    Ok(Answer { predictions, abstain: classifier.abstains(row, options.abstain)? })
 }

@@ -1,16 +1,17 @@
 //! A package over a folder of labelled images, through the same code that serves it.
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tintype_core::image::Limits;
-use tintype_core::{Error, ErrorKind, ImageClassifier, Package, Result, Scratch, Tensor};
+use tintype_core::{Error, ErrorKind, ImageClassifier, Package, PostprocessSpec, Result, Scratch, Tensor};
 use tintype_engine::{Backend, Session, SessionOptions};
 
 use crate::data::{Dataset, Sample};
 use crate::event::{ImagesPass, Subscriber, TrainEvent};
 use crate::metrics::{Confusion, Evaluation, FileError};
 use crate::pass::{Stop, Watch, batch_of, fixed_batch, over_files};
+use crate::results::calibration;
 
 /// Images that go through the model together.
 const BATCH: usize = 8;
@@ -22,6 +23,31 @@ pub struct EvaluateOptions {
     pub threads: usize,
     /// Ends the evaluation early, as an error.
     pub stop: Stop,
+}
+
+/// A model's answers over labelled images, with what was made of them.
+#[derive(Debug, Clone)]
+pub struct Judged {
+    /// The figures.
+    pub evaluation: Evaluation,
+    pub(crate) answers: Answers,
+}
+
+/// A model's scores for labelled images.
+#[derive(Debug, Clone)]
+pub(crate) struct Answers {
+    /// The model's class names.
+    pub labels: Vec<String>,
+    /// The images that could be read.
+    pub images: Vec<PathBuf>,
+    /// The model's index of each image's class.
+    pub truths: Vec<usize>,
+    /// A row an image, a score a class, before any activation.
+    pub scores: Vec<Vec<f32>>,
+    /// What makes probabilities of the scores.
+    pub postprocess: PostprocessSpec,
+    /// The images that could not.
+    pub errors: Vec<FileError>,
 }
 
 /// Answers every image under `data/<class>/…`, or of `data/labels.csv`, and compares with its class.
@@ -37,8 +63,22 @@ pub fn evaluate(
     backend: &dyn Backend,
     options: &EvaluateOptions,
     subscriber: &mut dyn Subscriber,
-) -> Result<Evaluation> {
-    let data = Dataset::open(data)?;
+) -> Result<Judged> {
+    let answers = answer(package, &Dataset::open(data)?, backend, options, subscriber)?;
+    Ok(Judged { evaluation: answers.evaluate(), answers })
+}
+
+/// The model's scores for every image of `data`.
+///
+/// # Errors
+/// Those of [`evaluate`].
+pub(crate) fn answer(
+    package: &Package,
+    data: &Dataset,
+    backend: &dyn Backend,
+    options: &EvaluateOptions,
+    subscriber: &mut dyn Subscriber,
+) -> Result<Answers> {
     let threads = match options.threads {
         0 => tintype_core::cores(),
         n => n,
@@ -46,7 +86,7 @@ pub fn evaluate(
     let first = backend.load(&package.model, &SessionOptions::default())?;
     let classifier = ImageClassifier::new(package, first.inputs(), first.outputs(), Limits::default())?;
     let labels = labels_of(&classifier)?;
-    let truths = match_labels(&data.classes, &labels)?;
+    let classes = match_labels(&data.classes, &labels)?;
     let batch = if classifier.plan().output_shape().is_some() { BATCH } else { 1 };
     let batch = fixed_batch(first.as_ref(), classifier.input()).unwrap_or(batch);
     let mut sessions = vec![first];
@@ -62,18 +102,21 @@ pub fn evaluate(
         })
         .collect();
     let mut watch = Watch { what: ImagesPass::Evaluate, subscriber, stop: &options.stop };
-    let answers = over_files(samples.len(), batch, workers, &mut watch)?;
+    let rows = over_files(samples.len(), batch, workers, &mut watch)?;
 
-    let mut confusion = Confusion::new(labels.len());
-    let mut errors = Vec::new();
-    for (sample, answer) in samples.iter().zip(answers) {
-        match answer {
-            Ok(probabilities) => {
-                confusion.add(truths[sample.class], &probabilities);
+    let postprocess = classifier.postprocess().clone();
+    let mut answers =
+        Answers { labels, images: vec![], truths: vec![], scores: vec![], postprocess, errors: vec![] };
+    for (sample, row) in samples.iter().zip(rows) {
+        match row {
+            Ok(scores) => {
+                answers.images.push(sample.path.clone());
+                answers.truths.push(classes[sample.class]);
+                answers.scores.push(scores);
             }
             Err(error) => {
                 let (path, reason) = (sample.path.clone(), error.message().to_owned());
-                errors.push(FileError {
+                answers.errors.push(FileError {
                     path: path.display().to_string(),
                     kind: error.kind().as_str().to_owned(),
                     message: reason.clone(),
@@ -82,10 +125,40 @@ pub fn evaluate(
             }
         }
     }
-    if errors.len() == samples.len() {
+    if answers.images.is_empty() {
         return Err(Error::new(ErrorKind::InvalidArgument, "no image could be read"));
     }
-    Ok(Evaluation { errors, ..confusion.evaluate(&labels) })
+    Ok(answers)
+}
+
+impl Answers {
+    /// A row of probabilities an image.
+    pub fn probabilities(&self) -> Vec<Vec<f32>> {
+        let mut rows = self.scores.clone();
+        for row in &mut rows {
+            tintype_core::activate(&self.postprocess, row);
+        }
+        rows
+    }
+
+    /// The answers, counted.
+    pub fn confusion(&self) -> Confusion {
+        let mut confusion = Confusion::new(self.labels.len());
+        // Scores tell apart what probabilities may round to one number.
+        for (&truth, scores) in self.truths.iter().zip(&self.scores) {
+            confusion.add(truth, scores);
+        }
+        confusion
+    }
+
+    /// All figures.
+    pub fn evaluate(&self) -> Evaluation {
+        Evaluation {
+            errors: self.errors.clone(),
+            calibration: calibration::measure(&self.probabilities(), &self.truths),
+            ..self.confusion().evaluate(&self.labels)
+        }
+    }
 }
 
 /// The model's class names; indices in decimal where it has none.
@@ -154,7 +227,7 @@ impl Worker<'_> {
         let scores = outputs
             .get(self.classifier.output())
             .ok_or_else(|| Error::new(ErrorKind::Internal, "the model has no output for the scores"))?;
-        let mut rows = self.classifier.probabilities(scores)?.into_iter();
+        let mut rows = self.classifier.scores(scores)?.into_iter();
         for answer in answers.iter_mut().filter_map(|a: &mut Result<Vec<f32>>| a.as_mut().ok()) {
             *answer = rows.next().unwrap_or_default();
         }

@@ -27,6 +27,7 @@ mod metrics;
 mod optim;
 mod pass;
 mod preprocessing;
+mod results;
 mod run;
 mod run_dir;
 pub mod runs;
@@ -40,12 +41,13 @@ mod weights;
 
 pub use config::TrainConfig;
 pub use data::{Dataset, Sample};
-pub use evaluate::{EvaluateOptions, evaluate};
+pub use evaluate::{EvaluateOptions, Judged, evaluate};
 pub use event::{
     DataFacts, EpochReport, ImagesPass, ImagesProgress, RunReport, StepReport, Subscriber, Summary,
     TrainEvent,
 };
 pub use metrics::{ClassMetrics, Confusion, Evaluation, FileError};
 pub use pass::Stop;
+pub use results::{Bin, Calibration};
 pub use run::{Outcome, train};
 pub use split::{ContentHash, Split, hash_files, split};

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use crate::results::calibration::Calibration;
+
 /// Counts of (true class, predicted class), and of true classes among the five best.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confusion {
@@ -31,6 +33,9 @@ pub struct Evaluation {
     pub per_class: Vec<ClassMetrics>,
     /// `confusion[t][p]` images of class `t` were taken for class `p`.
     pub confusion: Vec<Vec<u64>>,
+    /// How far its probabilities can be believed.
+    #[serde(default)]
+    pub calibration: Calibration,
     /// Files that could not be read.
     #[serde(default)]
     pub errors: Vec<FileError>,
@@ -87,7 +92,7 @@ impl Confusion {
         predicted == truth
     }
 
-    /// All figures, with `labels` by index.
+    /// All figures that follow from the counts, with `labels` by index; calibration does not.
     pub fn evaluate(&self, labels: &[String]) -> Evaluation {
         let confusion: Vec<Vec<u64>> = self.counts.chunks(self.classes.max(1)).map(<[u64]>::to_vec).collect();
         let n: u64 = self.counts.iter().sum();
@@ -117,6 +122,7 @@ impl Confusion {
             labels: per_class.iter().map(|c| c.label.clone()).collect(),
             per_class,
             confusion,
+            calibration: Calibration::default(),
             errors: Vec::new(),
         }
     }
@@ -144,6 +150,10 @@ impl Evaluation {
             "\naccuracy {:.4}, top-5 {:.4}, macro F1 {:.4}, weighted F1 {:.4} over {} images",
             self.accuracy, self.top5, self.macro_f1, self.weighted_f1, self.n
         );
+        if !self.calibration.bins.is_empty() {
+            let Calibration { ece, nll, .. } = self.calibration;
+            let _ = writeln!(text, "calibration error (ECE) {ece:.4}, negative log-likelihood {nll:.4}");
+        }
         if !self.errors.is_empty() {
             let _ = writeln!(text, "{} files could not be read", self.errors.len());
         }

@@ -10,10 +10,13 @@ use tintype_engine::Backend;
 use crate::checkpoint::Checkpoints;
 use crate::config::{Device, Scope, TrainConfig};
 use crate::data::Dataset;
+use crate::evaluate::{EvaluateOptions, answer};
 use crate::event::{DataFacts, Subscriber, Summary, TrainEvent};
 use crate::examples::Divided;
-use crate::metrics::Evaluation;
+use crate::metrics::{Confusion, Evaluation};
 use crate::pass::Stop;
+use crate::results::tensorboard::TensorBoard;
+use crate::results::{self, Told, calibration};
 use crate::run_dir::{self, JsonLines};
 use crate::scope::{Job, Trained};
 use crate::split::{hash_files, split};
@@ -71,20 +74,73 @@ pub fn train(
         Some(_) => JsonLines::resume(run_dir.join("metrics.jsonl"), completed(&checkpoints)?)?,
         None => JsonLines::create(run_dir.join("metrics.jsonl"))?,
     };
-    let trained = job.run(ready, &mut (&mut log, subscriber))?;
+    let mut board = TensorBoard::create(&run_dir.join("tensorboard"))?;
+    let trained = job.run(ready, &mut (&mut log, (&mut board, &mut *subscriber)))?;
     log.finish()?;
+    board.finish()?;
+    let confusion = trained.confusion.clone();
+    let left = Left { config, facts: &facts, run_dir, summary: trained.summary, confusion };
+    left.finish(package(config, trained, &facts), &divided, backend, subscriber)
+}
 
-    let evaluation = trained.confusion.evaluate(&divided.data.classes);
-    let json = serde_json::to_string_pretty(&evaluation)
-        .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-    run_dir::write(&run_dir.join("confusion.json"), &json)?;
-    run_dir::write(&run_dir.join("confusion.txt"), &evaluation.to_table())?;
-    let summary = trained.summary;
-    let package = package(config, trained, &facts, &evaluation);
-    let model_dir = package.write_dir(&run_dir.join("model"))?;
-    let archive = run_dir.join(format!("{}.mar", config.name));
-    package.write_mar(&archive, &MarOptions::default())?;
-    Ok(Outcome { run_dir, model_dir, archive, summary, evaluation })
+/// A training that came to its end, before anything but its log is written.
+struct Left<'a> {
+    config: &'a TrainConfig,
+    facts: &'a DataFacts,
+    run_dir: PathBuf,
+    summary: Summary,
+    /// The trainer's own answers over the held-out images.
+    confusion: Confusion,
+}
+
+impl Left<'_> {
+    /// Answers the held-out images with the package, as it will be served, calibrates it, and writes everything.
+    fn finish(
+        self,
+        mut package: Package,
+        divided: &Divided,
+        backend: &dyn Backend,
+        subscriber: &mut dyn Subscriber,
+    ) -> Result<Outcome> {
+        let Self { config, facts, run_dir, summary, confusion } = self;
+        let Divided { data, split } = divided;
+        let samples = split.val.iter().map(|&i| data.samples[i].clone()).collect();
+        let held_out = Dataset { classes: data.classes.clone(), samples };
+        // What was trained is worth keeping, also for one who has asked to stop.
+        let options = EvaluateOptions { threads: config.threads(), stop: Stop::default() };
+        let mut answers = answer(&package, &held_out, backend, &options, subscriber)?;
+        if answers.confusion() != confusion {
+            // Other batches round otherwise, which may turn a near tie; more would be a fault.
+            tracing::debug!("the package answers some held-out images otherwise than the trainer did");
+        }
+        let before = calibration::measure(&answers.probabilities(), &answers.truths);
+        package.spec.postprocess = results::fit(&answers, &config.calibration);
+        answers.postprocess = package.spec.postprocess.clone();
+        let evaluation = answers.evaluate();
+        for (name, value) in [
+            ("val_accuracy", evaluation.accuracy),
+            ("val_top5", evaluation.top5),
+            ("val_macro_f1", evaluation.macro_f1),
+            ("val_weighted_f1", evaluation.weighted_f1),
+            ("val_ece", evaluation.calibration.ece),
+            ("val_loss", summary.val_loss),
+        ] {
+            package.spec.metrics.insert(name.to_owned(), value);
+        }
+        let model_dir = package.write_dir(&run_dir.join("model"))?;
+        let archive = run_dir.join(format!("{}.mar", config.name));
+        package.write_mar(&archive, &MarOptions::default())?;
+        let told = Told {
+            config,
+            facts,
+            summary: &summary,
+            evaluation: &evaluation,
+            answers: &answers,
+            before: &before,
+        };
+        results::write(&run_dir, &told)?;
+        Ok(Outcome { run_dir, model_dir, archive, summary, evaluation })
+    }
 }
 
 fn facts(data: &Dataset, split: &crate::split::Split) -> DataFacts {
@@ -98,16 +154,8 @@ fn facts(data: &Dataset, split: &crate::split::Split) -> DataFacts {
     }
 }
 
-fn package(config: &TrainConfig, trained: Trained, facts: &DataFacts, evaluation: &Evaluation) -> Package {
+fn package(config: &TrainConfig, trained: Trained, facts: &DataFacts) -> Package {
     let Trained { model, mut spec, summary, .. } = trained;
-    for (name, value) in [
-        ("val_accuracy", evaluation.accuracy),
-        ("val_top5", evaluation.top5),
-        ("val_macro_f1", evaluation.macro_f1),
-        ("val_loss", summary.val_loss),
-    ] {
-        spec.metrics.insert(name.to_owned(), value);
-    }
     let images = |counts: &[usize]| counts.iter().sum::<usize>().to_string();
     for (name, value) in [
         ("scope", if config.scope == Scope::Head { "head" } else { "all" }.to_owned()),

@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! <run>/config.yaml                     the resolved configuration; `--config-dir RUN --config-name config` runs it again
-//! <run>/metrics.jsonl                   a line an epoch, and a summary
 //! <run>/checkpoints/{last,best}.safetensors  what training goes on from, and the best weights
+//! <run>/metrics.jsonl, metrics.csv      a line an epoch, and a summary
+//! <run>/tensorboard/events.out.…        the same for TensorBoard
+//! <run>/report.html, README.md          the report, and the model card
 //! <run>/confusion.json, confusion.txt   the kept weights over the held-out images
 //! <run>/model/<name>/1/…, labels.txt    the model directory
 //! <run>/<name>.mar                      the same in one file

@@ -88,7 +88,8 @@ fn run(words: &str, seen: &mut Seen) -> tintype_core::Result<Outcome> {
 
 fn evaluate_at(model: &Path, data: &Path) -> tintype_core::Result<Evaluation> {
     let package = Package::open(model, &ArchiveLimits::default())?;
-    evaluate(&package, data, &OrtBackend::new()?, &EvaluateOptions::default(), &mut ())
+    let judged = evaluate(&package, data, &OrtBackend::new()?, &EvaluateOptions::default(), &mut ())?;
+    Ok(judged.evaluation)
 }
 
 /// `scope=all`, small enough for a test.
@@ -116,7 +117,16 @@ fn a_network_from_scratch_and_then_a_new_head_on_it() {
     let lines: Vec<serde_json::Value> = metrics.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
     assert_eq!((lines.len(), &lines[12]["event"]), (13, &"summary".into()));
     assert_eq!(lines[0]["epoch"], 1);
-    for file in ["config.yaml", "confusion.json", "confusion.txt", "toy.mar", "model/toy/labels.txt"] {
+    for file in [
+        "report.html",
+        "README.md",
+        "metrics.csv",
+        "config.yaml",
+        "confusion.json",
+        "confusion.txt",
+        "toy.mar",
+        "model/toy/labels.txt",
+    ] {
         assert!(all.run_dir.join(file).is_file(), "{file} is missing");
     }
 

@@ -23,6 +23,7 @@ use crate::{body, deadline, multipart};
 pub(crate) struct PredictQuery {
     top_k: Option<usize>,
     model: Option<String>,
+    abstain: Option<bool>,
 }
 
 impl PredictQuery {
@@ -31,7 +32,7 @@ impl PredictQuery {
             Some(0) => {
                 Err(Error::new(ErrorKind::InvalidRequest, "query: `top_k`: expected at least 1, found 0"))
             }
-            top_k => Ok(InferOptions { top_k, deadline: Some(deadline) }),
+            top_k => Ok(InferOptions { top_k, deadline: Some(deadline), abstain: self.abstain }),
         }
     }
 }
@@ -59,7 +60,7 @@ pub(crate) async fn predict(
     let body = body::read(body, length, &app.config, deadline, |more| admitted.grow(more)).await?;
     let image = encoding.image(body)?;
     let answer = admitted.classify(image, options).await?;
-    Ok(Json(PredictResponse::new(answer.predictions)?))
+    Ok(Json(PredictResponse { abstain: answer.abstain, ..PredictResponse::new(answer.predictions)? }))
 }
 
 /// How a body holds its image.

@@ -153,3 +153,26 @@ async fn without_a_model_the_server_is_not_ready() {
     answer.is_error(503, "not_ready");
     assert_eq!(answer.header("retry-after"), Some("1"));
 }
+
+#[tokio::test]
+async fn an_unsure_answer_says_so_where_asked() {
+    let unsure = |name: &str| {
+        let mut package = package(name);
+        package.spec.postprocess.thresholds = vec![1.0; 3];
+        package
+    };
+    let server = Setup { package: unsure, ..Setup::default() }.start().await;
+    let image = image(1);
+    let plain = server.post("/predict", "image/png", &image).await.json();
+    assert!(plain.get("abstain").is_none(), "{plain}");
+    let mut asked = server.post("/predict?abstain=true", "image/png", &image).await.json();
+    assert_eq!(asked.as_object_mut().unwrap().remove("abstain"), Some(true.into()));
+    assert_eq!(asked, plain);
+
+    let server = Setup::default().start().await;
+    let refused = server.post("/predict?abstain=true", "image/png", &image).await;
+    assert_eq!(
+        refused.json()["error"]["kind"].as_str().or(refused.json()["error"].as_str()),
+        Some("invalid_argument")
+    );
+}

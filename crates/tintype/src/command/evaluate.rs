@@ -26,6 +26,10 @@ pub struct EvaluateArgs {
     #[arg(long)]
     pub json: bool,
 
+    /// Write a report as one HTML file: confusion, classes, calibration, the worst mistakes with pictures
+    #[arg(long, value_name = "F.html")]
+    pub report: Option<PathBuf>,
+
     /// Write the JSON into this file as well
     #[arg(long, value_name = "F.json")]
     pub out: Option<PathBuf>,
@@ -44,8 +48,13 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
     let backend = OrtBackend::new()?;
     let options = EvaluateOptions { threads: args.threads, stop: interrupt::stop_on_ctrl_c()? };
     let mut progress = Progress::new();
-    let evaluation = tintype_train::evaluate(&package, &args.data, &backend, &options, &mut progress)?;
+    let judged = tintype_train::evaluate(&package, &args.data, &backend, &options, &mut progress)?;
     progress.finish();
+    if let Some(path) = &args.report {
+        let html = judged.report(&package.name, &args.data.display().to_string());
+        std::fs::write(path, html).map_err(|e| Error::io(path, e))?;
+    }
+    let evaluation = judged.evaluation;
     let json = serde_json::to_string(&evaluation)?;
     if let Some(path) = &args.out {
         std::fs::write(path, format!("{json}\n")).map_err(|e| Error::io(path, e))?;

@@ -9,6 +9,7 @@
 //! models named here is not this module's business.
 
 mod augment;
+mod calibration;
 mod compose;
 mod data;
 mod device;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tintype_core::{Error, ErrorKind, Preset, Result};
 
 pub use augment::{AugmentConfig, Crop};
+pub use calibration::CalibrationConfig;
 pub use compose::{Composer, Resolved, Search, usage};
 pub use data::DataConfig;
 pub use device::Device;
@@ -68,6 +70,9 @@ pub struct TrainConfig {
     pub augment: AugmentConfig,
     /// The loop.
     pub trainer: TrainerConfig,
+    /// What is fitted to the held-out images after it.
+    #[serde(default)]
+    pub calibration: CalibrationConfig,
 }
 
 /// Which weights a training changes.
@@ -99,6 +104,7 @@ impl TrainConfig {
         self.optim.validate()?;
         self.augment.validate()?;
         self.trainer.validate()?;
+        self.calibration.validate()?;
         let exclude = |what: &str| Err(Error::new(ErrorKind::InvalidConfig, what));
         if self.preprocess.is_some() && self.spec.is_some() {
             return exclude("`preprocess` and `spec` exclude each other");

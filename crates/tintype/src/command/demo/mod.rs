@@ -106,9 +106,9 @@ fn train(args: &DemoArgs, data: &Path, stop: &Stop) -> Result<Outcome> {
 fn evaluate(package: &Package, test: &Path, stop: Stop) -> Result<Evaluation> {
     let options = EvaluateOptions { stop, ..EvaluateOptions::default() };
     let mut progress = Progress::new();
-    let evaluation = tintype_train::evaluate(package, test, &OrtBackend::new()?, &options, &mut progress)?;
+    let judged = tintype_train::evaluate(package, test, &OrtBackend::new()?, &options, &mut progress)?;
     progress.finish();
-    Ok(evaluation)
+    Ok(judged.evaluation)
 }
 
 /// Some pictures of each class.
