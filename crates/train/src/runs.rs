@@ -15,7 +15,7 @@ pub struct PastRun {
     pub name: String,
     /// `head` or `all`.
     pub scope: String,
-    /// What it began with: an architecture, or a file.
+    /// What it began with: an architecture, or a file's last names.
     pub model: String,
     /// Share of right answers over the held-out images.
     pub accuracy: f64,
@@ -55,13 +55,19 @@ impl PastRun {
             dir: dir.to_owned(),
             name: word(&config["name"])?,
             scope: word(&config["scope"])?,
-            model: path.or_else(|| word(&config["model"]["name"]))?,
+            model: path.or_else(|| word(&config["model"]["name"])).map(short)?,
             accuracy: evaluation["accuracy"].as_f64()?,
             macro_f1: evaluation["macro_f1"].as_f64()?,
             epochs: summary["epochs"].as_u64()?,
             seconds: summary["seconds"].as_f64()?,
         })
     }
+}
+
+/// The last two names of a path, which tell one package or run from another.
+fn short(model: String) -> String {
+    let parts: Vec<&str> = model.split('/').filter(|part| !part.is_empty()).collect();
+    if parts.len() > 2 { format!("…/{}", parts[parts.len() - 2..].join("/")) } else { model }
 }
 
 /// The runs as a table.

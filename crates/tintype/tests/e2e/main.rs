@@ -9,3 +9,4 @@ mod clients;
 mod package;
 mod predict;
 mod serve;
+mod train;

@@ -139,7 +139,7 @@ pub(crate) fn thresholds(
     answers.into_iter().map(threshold).collect()
 }
 
-/// The most probable class, of equal ones the first, and its probability.
+/// The most probable class, of equal ones the first, and its probability; 0 where none is a number.
 pub(crate) fn best_of(row: &[f32]) -> (usize, f32) {
     let mut best = (0, f32::NEG_INFINITY);
     for (class, &p) in row.iter().enumerate() {
@@ -147,7 +147,7 @@ pub(crate) fn best_of(row: &[f32]) -> (usize, f32) {
             best = (class, p);
         }
     }
-    best
+    if best.1.is_finite() { best } else { (best.0, 0.0) }
 }
 
 #[cfg(test)]

@@ -22,15 +22,16 @@ pub(super) fn write(told: &Told) -> String {
     let percent = |share: f64| format!("{:.2} %", 100.0 * share);
     let mut text =
         format!("# {}\n\nAn image classifier of {} classes: {begun}.\n\n", config.name, e.labels.len());
+    let top5 = if e.labels.len() > 5 { format!("| top-5 | {} |\n", percent(e.top5)) } else { String::new() };
     // Writing to a string cannot fail, here and below.
     let _ = write!(
         text,
         "## Figures\n\nOver {} held-out images, by which the epoch was chosen and the probabilities were calibrated: a \
-         set that was never seen may show less.\n\n| | |\n|---|---|\n| accuracy | {} |\n| top-5 | {} |\n\
+         set that was never seen may show less.\n\n| | |\n|---|---|\n| accuracy | {} |\n{}\
          | macro F1 | {:.4} |\n| weighted F1 | {:.4} |\n| calibration error (ECE) | {:.4} |\n\n",
         e.n,
         percent(e.accuracy),
-        percent(e.top5),
+        top5,
         e.macro_f1,
         e.weighted_f1,
         e.calibration.ece,

@@ -107,7 +107,7 @@ pub(super) fn reliability(bins: &[Bin], note: &str) -> String {
 }
 
 fn frame(title: &str) -> String {
-    let (width, height) = (LEFT + WIDTH + 12.0, TOP + HEIGHT + BELOW);
+    let (width, height) = (LEFT + WIDTH + 20.0, TOP + HEIGHT + BELOW);
     format!("<svg viewBox='0 0 {width} {height}' role='img' aria-label='{}'>", escaped(title))
 }
 

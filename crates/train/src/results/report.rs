@@ -156,7 +156,7 @@ fn confusion(e: &Evaluation) -> String {
     }
     text += "<p>True class in rows, answer in columns.</p>\n<div class='wide'><table class='matrix'><thead><tr><th></th>";
     for label in &e.labels {
-        let _ = write!(text, "<th>{}</th>", escaped(label));
+        let _ = write!(text, "<th><span>{}</span></th>", escaped(label));
     }
     text += "</tr></thead><tbody>\n";
     for (truth, row) in e.confusion.iter().enumerate() {
@@ -221,7 +221,7 @@ fn classes(e: &Evaluation, answers: &Answers) -> String {
             c.support
         );
         if let Some(threshold) = thresholds.get(index) {
-            let _ = write!(text, "<td>{threshold}</td>");
+            let _ = write!(text, "<td>{threshold:.4}</td>");
         }
         text += "</tr>\n";
     }

@@ -123,6 +123,7 @@ fn wrong_words_are_refused_with_advice() {
         ("data=d backbone=b +optim.lrr=1", "unknown key `optim.lrr`", "did you mean `optim.lr`?"),
         ("data=d backbone=b +optim.lr=1", "`+optim.lr` adds a key", "`optim.lr=…` changes it"),
         ("data=d", "`backbone=…` is missing", "tintype train scope=head|all"),
+        ("data=d backbone=", "`model.path`: expected a value, found nothing", ""),
         ("backbone=b", "`data=…` is missing", "tintype train scope=head|all"),
         ("data", "expected `key=value`, found `data`", "tintype train scope=head|all"),
         ("data=d backbone=b trainer.epochs=many", "expected a whole number of at least 0, found `many`", ""),

@@ -17,6 +17,10 @@ pub(super) fn typed(tree: &Value) -> Result<TrainConfig> {
     {
         return Err(missing(path));
     }
+    if let Some(path) = leaves(tree).iter().find(|path| get(tree, path).and_then(Value::as_str) == Some("")) {
+        return Err(invalid(format!("`{path}`: expected a value, found nothing"))
+            .with_hint(format!("`{path}=null` leaves it out")));
+    }
     let mut tree = tree.clone();
     loop {
         let error = match serde_path_to_error::deserialize::<_, TrainConfig>(&tree) {
