@@ -17,7 +17,7 @@ mod vit;
 
 use tintype_core::{Error, ErrorKind, PreprocessSpec, Result};
 
-use crate::builder::Builder;
+use crate::builder::{Builder, Defaults};
 use crate::model::Model;
 
 pub use small_cnn::{SmallCnn, small_cnn};
@@ -37,6 +37,8 @@ pub struct ArchSpec {
     pub seed: u64,
     /// Leave the parameters 0, for weights from elsewhere; drawing a hundred million numbers takes a second.
     pub blank: bool,
+    /// What norms add to the variance, where weights come from a network with another number than the architecture's own.
+    pub norm_epsilon: Option<f32>,
     /// `small_cnn` alone: channels after each of the four convolutions.
     pub widths: Option<[usize; 4]>,
     /// `small_cnn` alone: neurons of the layer before the scores.
@@ -46,11 +48,23 @@ pub struct ArchSpec {
 impl ArchSpec {
     /// An architecture as it is, for `classes` classes, from seed 0.
     pub fn new(classes: usize) -> Self {
-        Self { classes, image: 0, dropout: None, seed: 0, blank: false, widths: None, hidden: None }
+        Self {
+            classes,
+            image: 0,
+            dropout: None,
+            seed: 0,
+            blank: false,
+            norm_epsilon: None,
+            widths: None,
+            hidden: None,
+        }
     }
 
-    fn builder(&self) -> Builder {
-        if self.blank { Builder::blank() } else { Builder::new(self.seed) }
+    fn builder(&self, defaults: Defaults) -> Builder {
+        let mut builder = if self.blank { Builder::blank() } else { Builder::new(self.seed) };
+        let norm_epsilon = self.norm_epsilon.unwrap_or(defaults.norm_epsilon);
+        builder.defaults = Defaults { norm_epsilon, ..defaults };
+        builder
     }
 }
 

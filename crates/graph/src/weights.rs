@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 
 use tintype_core::{DType, Error, ErrorKind, Result};
 
-pub use fit::{Fitted, fit};
+pub use fit::{Fitted, classes, fit};
 
 /// A file of weights.
 #[derive(Debug)]

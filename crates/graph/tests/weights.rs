@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tintype_core::ErrorKind;
 use tintype_graph::arch::{ArchSpec, Architecture, find};
-use tintype_graph::weights::{Checkpoint, Fitted, fit};
+use tintype_graph::weights::{Checkpoint, Fitted, classes, fit};
 use tintype_graph::{Model, is_parameter};
 
 const FILES: [&str; 8] = [
@@ -54,6 +54,8 @@ fn every_form_gives_the_same_weights() {
             _ => "",
         };
         assert_eq!((prefix.as_str(), naming), (expected, None), "{file}");
+        let checkpoint = Checkpoint::open(&path(file)).unwrap();
+        assert_eq!(classes(network().0, &checkpoint), Some(3), "{file}");
     }
 }
 

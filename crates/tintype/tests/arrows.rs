@@ -9,13 +9,14 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("tintype-core", &[], &["tokio", "axum", "ort"]),
     ("tintype-graph", &["core"], &["tokio", "ort"]),
     ("tintype-engine", &["core", "graph"], &["axum", "tokio"]),
+    ("tintype-hub", &["core"], &["tokio", "axum", "ort"]),
     ("tintype-runtime", &["core", "engine"], &["axum", "tonic"]),
     ("tintype-api", &["core"], &["axum", "tintype-runtime", "ort"]),
     ("tintype-server", &["api", "core", "runtime"], &["datafusion"]),
     ("tintype-train", &["core", "engine", "graph"], &["tintype-runtime", "tintype-server", "axum"]),
     ("tintype-batch", &["core", "engine", "runtime"], &["tintype-server", "axum"]),
     ("tintype-testkit", &[], &["tokio", "axum", "ort"]),
-    ("tintype", &["api", "batch", "core", "engine", "graph", "runtime", "server", "train"], &[]),
+    ("tintype", &["api", "batch", "core", "engine", "graph", "hub", "runtime", "server", "train"], &[]),
 ];
 
 #[test]

@@ -3,7 +3,7 @@
 use tintype_core::Result;
 
 use super::ArchSpec;
-use crate::builder::Conv;
+use crate::builder::{Conv, Defaults};
 use crate::model::Model;
 
 const WIDTHS: [usize; 4] = [64, 128, 256, 512];
@@ -13,7 +13,7 @@ const HIDDEN: usize = 100;
 /// with ReLU and dropout between them.
 pub(super) fn base_cnn(spec: &ArchSpec) -> Result<Model> {
     let ratio = spec.dropout.unwrap_or_default();
-    let mut b = spec.builder();
+    let mut b = spec.builder(Defaults::PYTORCH);
     let mut x = b.input("input", &[3, spec.image, spec.image]);
     let (mut channels, mut side) = (3, spec.image);
     for (i, width) in (1..).zip(WIDTHS) {

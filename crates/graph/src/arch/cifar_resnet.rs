@@ -18,8 +18,8 @@ pub(super) fn resnet56(spec: &ArchSpec) -> Result<Model> {
 }
 
 fn resnet(spec: &ArchSpec, depth: usize) -> Model {
-    let mut b = spec.builder();
-    b.defaults = Defaults { conv: Draw::KaimingIn, linear: Draw::KaimingIn, ..Defaults::PYTORCH };
+    let mut b =
+        spec.builder(Defaults { conv: Draw::KaimingIn, linear: Draw::KaimingIn, ..Defaults::PYTORCH });
     let x = b.input("input", &[3, spec.image, spec.image]);
     let x = b.conv("conv1", &x, Conv::bare(3, 16, 3));
     let x = b.batch_norm("bn1", &x, 16);

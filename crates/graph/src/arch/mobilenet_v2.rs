@@ -20,8 +20,8 @@ const LAST: usize = 1280;
 
 /// The network.
 pub(super) fn mobilenet_v2(spec: &ArchSpec) -> Result<Model> {
-    let mut b = spec.builder();
-    b.defaults = Defaults { conv: Draw::KaimingOut, linear: Draw::Normal(0.01), ..Defaults::PYTORCH };
+    let mut b =
+        spec.builder(Defaults { conv: Draw::KaimingOut, linear: Draw::Normal(0.01), ..Defaults::PYTORCH });
     let x = b.input("input", &[3, spec.image, spec.image]);
     let mut x = layer(&mut b, "features.0", &x, Conv { stride: 2, ..Conv::bare(3, 32, 3) });
     let (mut channels, mut index) = (32, 1);

@@ -73,13 +73,12 @@ pub(super) fn mobilenet_v3_large(spec: &ArchSpec) -> Result<Model> {
 }
 
 fn mobilenet_v3(spec: &ArchSpec, rows: &[Row], hidden: usize) -> Model {
-    let mut b = spec.builder();
-    b.defaults = Defaults {
+    let mut b = spec.builder(Defaults {
         conv: Draw::KaimingOut,
         linear: Draw::Normal(0.01),
         norm_epsilon: 1e-3,
         norm_momentum: 0.01,
-    };
+    });
     let x = b.input("input", &[3, spec.image, spec.image]);
     let stem = Conv { stride: 2, ..Conv::bare(3, 16, 3) };
     let mut x = layer(&mut b, "features.0", &x, (stem, HardSwish));

@@ -31,8 +31,7 @@ pub(super) fn resnet50(spec: &ArchSpec) -> Result<Model> {
 }
 
 fn resnet(spec: &ArchSpec, block: Block, depths: [usize; 4]) -> Model {
-    let mut b = spec.builder();
-    b.defaults = Defaults { conv: Draw::KaimingOut, ..Defaults::PYTORCH };
+    let mut b = spec.builder(Defaults { conv: Draw::KaimingOut, ..Defaults::PYTORCH });
     let x = b.input("input", &[3, spec.image, spec.image]);
     let x = b.conv("conv1", &x, Conv { stride: 2, ..Conv::bare(3, 64, 7) });
     let x = b.batch_norm("bn1", &x, 64);

@@ -3,7 +3,7 @@
 use tintype_core::{Error, ErrorKind, Result};
 
 use super::ArchSpec;
-use crate::builder::{Builder, Conv};
+use crate::builder::{Builder, Conv, Defaults};
 use crate::model::Model;
 
 /// The architecture's name.
@@ -36,7 +36,7 @@ pub(super) fn by_name(spec: &ArchSpec) -> Result<Model> {
         dropout: spec.dropout.unwrap_or_default(),
         seed: spec.seed,
     };
-    write(spec.builder(), &sizes)
+    write(spec.builder(Defaults::PYTORCH), &sizes)
 }
 
 /// Four blocks of 3×3 convolution, batch norm, ReLU and 2×2 max pooling, then two linear layers with ReLU and dropout

@@ -16,8 +16,7 @@ const HIDDEN: [usize; 2] = [1028, 512];
 /// The network. Parameters are named as torchvision's, those of the classifier `classifier.fc1`, `fc2`, `fc3`.
 pub(super) fn vgg19_bn(spec: &ArchSpec) -> Result<Model> {
     let ratio = spec.dropout.unwrap_or_default();
-    let mut b = spec.builder();
-    b.defaults = Defaults { conv: Draw::KaimingOut, ..Defaults::PYTORCH };
+    let mut b = spec.builder(Defaults { conv: Draw::KaimingOut, ..Defaults::PYTORCH });
     let mut x = b.input("input", &[3, spec.image, spec.image]);
     // torchvision's numbers of the layers: convolution, norm and ReLU count, and each pooling.
     let (mut channels, mut layer) = (3, 0);

@@ -38,8 +38,8 @@ struct Sizes {
 }
 
 fn vit(spec: &ArchSpec, width: usize) -> Model {
-    let mut b = spec.builder();
-    b.defaults = Defaults { linear: Draw::Normal(0.02), norm_epsilon: 1e-6, ..Defaults::PYTORCH };
+    let mut b =
+        spec.builder(Defaults { linear: Draw::Normal(0.02), norm_epsilon: 1e-6, ..Defaults::PYTORCH });
     let side = spec.image / PATCH;
     let sizes = Sizes { width, tokens: side * side + 1 };
     let mut x = embed(&mut b, &spec.image, sizes);

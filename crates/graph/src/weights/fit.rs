@@ -93,6 +93,17 @@ pub fn fit(
     })
 }
 
+/// How many classes a checkpoint of `architecture` tells apart: the rows of its last layer, if it has one.
+pub fn classes(architecture: &Architecture, checkpoint: &Checkpoint) -> Option<usize> {
+    let names: Vec<&str> =
+        checkpoint.tensors().map(|(name, _)| name).filter(|name| !is_counter(name)).collect();
+    namings(architecture.name).into_iter().find_map(|naming| {
+        let theirs = (naming.theirs)(architecture.head);
+        let [head] = &theirs[..] else { return None };
+        prefixes(&names).iter().find_map(|p| checkpoint.shape(&format!("{p}{head}"))?.first().copied())
+    })
+}
+
 /// Whether a tensor only counts batches or models, which no inference needs.
 fn is_counter(name: &str) -> bool {
     name.ends_with("num_batches_tracked") || name == "n_averaged"
