@@ -61,16 +61,22 @@ impl Checkpoint {
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
         let tensors = if start.starts_with(b"PK\x03\x04") {
             torch::zipped(&mut file)
+        } else if start.get(8) == Some(&b'{') {
+            // Before pickles: its first bytes are a length, which may begin as theirs do.
+            safetensors::tensors(&mut file)
         } else if start.starts_with(&[0x80]) {
             torch::legacy(&mut file)
-        } else if start.get(8) == Some(&b'{') {
-            safetensors::tensors(&mut file)
         } else {
             Err(Error::new(ErrorKind::Unsupported, "is no file of weights")
                 .with_hint("expected `.safetensors`, or what `torch.save` writes"))
         };
         let tensors = tensors.map_err(|e| e.context(format!("`{}`", path.display())))?;
         Ok(Self { path: path.to_owned(), file, tensors })
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// The tensors' names and shapes, sorted by name.

@@ -115,6 +115,16 @@ fn what_is_no_checkpoint_says_so() {
     assert_eq!(Checkpoint::open(&folder.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);
 }
 
+#[test]
+fn a_header_of_any_length_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("w");
+    let header = format!("{:<128}", r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#);
+    // 128 is how a pickle begins too.
+    std::fs::write(&file, [&128u64.to_le_bytes(), header.as_bytes(), &2f32.to_le_bytes()].concat()).unwrap();
+    assert_eq!(Checkpoint::open(&file).unwrap().read("a").unwrap(), [2.0]);
+}
+
 /// Files cut off or with a bit turned are errors, or give other numbers; they never end the program.
 #[test]
 fn damaged_files_are_no_danger() {

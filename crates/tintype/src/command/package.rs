@@ -1,10 +1,11 @@
-//! `tintype package`: makes packages, looks into them, checks them, unpacks them.
+//! `tintype package`: makes packages, imports weights into them, looks into them, checks them, unpacks them.
 //!
 //! What a package is, and how hostile archives are read, is `tintype_core::package`'s business. Here packages are checked
 //! further than the core can, against the ONNX graph, and shown.
 
 mod check;
 mod configured;
+mod import;
 mod show;
 
 use std::io::Write;
@@ -13,8 +14,10 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
 use tintype_core::package::{ArchiveLimits, MarOptions, check_name, check_version, labels};
 use tintype_core::{Error, ErrorKind, ModelSource, ModelSpec, Package, Result};
+use tintype_hub::Hub;
 
 /// Options of `tintype package`.
 #[derive(Debug, Args)]
@@ -29,6 +32,9 @@ enum PackageCommand {
     // `--version` is the model's here, not tintype's.
     #[command(disable_version_flag = true)]
     Create(CreateArgs),
+    /// Make a package of PyTorch's weights, of a file or of the Hugging Face hub
+    #[command(disable_version_flag = true)]
+    Import(import::ImportArgs),
     /// Show what a package holds
     Inspect(InspectArgs),
     /// Check a package's digests, and that its parts fit together
@@ -110,6 +116,7 @@ pub fn run(args: PackageArgs) -> anyhow::Result<ExitCode> {
 fn execute(command: PackageCommand, stdout: &mut impl Write) -> Result<ExitCode> {
     match command {
         PackageCommand::Create(args) => create(&args, stdout)?,
+        PackageCommand::Import(args) => import::import(&args, &hub(), stdout)?,
         PackageCommand::Inspect(args) => show::inspect(&args.path, args.json, stdout)?,
         PackageCommand::Verify(args) => return show::verify(&args.path, stdout),
         PackageCommand::Unpack(args) => unpack(&args, stdout)?,
@@ -145,6 +152,19 @@ fn create(args: &CreateArgs, stdout: &mut impl Write) -> Result<()> {
         package.write_dir(&args.out)?
     };
     print(stdout, &written)
+}
+
+/// The hub that the environment names, with a bar for what takes time.
+fn hub() -> Hub {
+    let bar = ProgressBar::no_length().with_style(
+        ProgressStyle::with_template("{msg} {bytes} of {total_bytes}, {bytes_per_sec}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    Hub::new(tintype_hub::Settings::from_env()).on_progress(move |path, done, total| {
+        bar.set_message(path.to_owned());
+        bar.set_length(total.unwrap_or(done));
+        bar.set_position(done);
+    })
 }
 
 /// Now, or what `SOURCE_DATE_EPOCH` says, so that the same parts can give the same bytes on any day.
