@@ -92,7 +92,7 @@ impl Subscriber for Progress {
     fn on_event(&mut self, event: &TrainEvent) {
         match event {
             TrainEvent::Run(RunReport { number, of, words }) => {
-                self.say(&format!("run {number} of 0 to {}: {}", of - 1, words.join(" ")));
+                self.say(&format!("run {number} ({} of {of}): {}", number + 1, words.join(" ")));
             }
             TrainEvent::Data(facts) => self.say(&data_line(facts)),
             TrainEvent::Unreadable { path, reason } => {

@@ -135,6 +135,7 @@ fn written(value: f64, unit: Unit) -> String {
         Unit::Number if value == 0.0 => "0".to_owned(),
         Unit::Number if value.abs() < 0.001 => format!("{value:.1e}"),
         Unit::Number if value.abs() < 10.0 => format!("{value:.3}"),
-        Unit::Number => format!("{value:.0}"),
+        Unit::Number if value.abs() < 10_000.0 => format!("{value:.0}"),
+        Unit::Number => format!("{:.0}k", value / 1000.0),
     }
 }

@@ -288,3 +288,39 @@ fn unreadable(errors: &[FileError]) -> String {
     }
     text + "</pre></details>\n"
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use tintype_core::PostprocessSpec;
+
+    use super::*;
+
+    /// Three images of two classes with names that HTML would read as markup.
+    fn judged() -> Judged {
+        let answers = Answers {
+            labels: vec!["<cat>".to_owned(), "dog & \"fox\"".to_owned()],
+            images: ["a.jpg", "b.jpg", "c<d>.jpg"].map(PathBuf::from).to_vec(),
+            truths: vec![0, 1, 1],
+            scores: vec![vec![3.0, 0.0], vec![0.0, 1.0], vec![2.0, 0.0]],
+            postprocess: PostprocessSpec { thresholds: vec![0.9, 0.5], ..PostprocessSpec::default() },
+            errors: vec![],
+        };
+        Judged { evaluation: answers.evaluate(), answers }
+    }
+
+    #[test]
+    fn a_page_links_to_nothing_and_escapes_names() {
+        let page = of_evaluation(&judged(), "m<b>", "photos");
+        for text in ["http:", "https:", "<script", "<cat>", "m<b>", "c<d>", "NaN"] {
+            assert!(!page.contains(text), "{text} in {page}");
+        }
+        for text in ["&lt;cat&gt;", "dog &amp; &quot;fox&quot;", "66.67 %", "<title>m&lt;b&gt;</title>"] {
+            assert!(page.contains(text), "{text} not in {page}");
+        }
+        // Two answers reach their threshold and are right; the surest mistake is the only one.
+        assert!(page.contains("66.7 % of the images are answered, and 100.00 % of those"), "{page}");
+        assert_eq!(page.matches("<figcaption title=").count(), 1);
+    }
+}
