@@ -163,15 +163,29 @@ def check_what_is_not_there(server):
         status="StatusCode.UNIMPLEMENTED",
     )
     c.unregister_cuda_shared_memory()
-    refused(c.get_trace_settings, "expecting header 'triton-grpc-protocol-who'", status="StatusCode.UNAVAILABLE")
-    key = {"triton-grpc-protocol-who": "me"}
-    refused(lambda: c.get_trace_settings(headers=key), "not supported", status="StatusCode.UNIMPLEMENTED")
     unknown = core.insecure_channel(server.grpc).unary_unary("/inference.GRPCInferenceService/Unknown")
     try:
         unknown(b"")
         raise AssertionError("an unknown method answered")
     except core.RpcError as error:
         assert error.code() == core.StatusCode.UNIMPLEMENTED
+
+
+def check_trace(server):
+    c = connect(server)
+    refused(c.get_trace_settings, "expecting header 'triton-grpc-protocol-who'", status="StatusCode.UNAVAILABLE")
+    key = {"triton-grpc-protocol-who": "me"}
+    get = lambda model=None: c.get_trace_settings(model_name=model, headers=key, as_json=True)["settings"]
+    set = lambda model, settings: c.update_trace_settings(model, settings, headers=key, as_json=True)["settings"]
+    before = get()
+    assert before["trace_level"]["value"] == ["OFF"] and before["trace_rate"]["value"] == ["1000"], before
+    changed = set("double", {"trace_level": ["TIMESTAMPS"], "trace_rate": "7"})
+    assert changed["trace_level"]["value"] == ["TIMESTAMPS"] and changed["trace_rate"]["value"] == ["7"], changed
+    assert get("double") == changed and get() == before
+    assert set("double", {"trace_level": None, "trace_rate": None}) == before
+    refused(lambda: set(None, {"trace_file": "x"}), "can not be updated", status="StatusCode.UNIMPLEMENTED")
+    refused(lambda: set(None, {"trace_count": "-2"}), "Expecting value >= -1", status="StatusCode.INVALID_ARGUMENT")
+    refused(lambda: get("nothing"), "unknown model", status="StatusCode.INVALID_ARGUMENT")
 
 
 def check_logging(server):

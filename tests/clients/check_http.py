@@ -1,6 +1,7 @@
 """HTTP, with `tritonclient.http` and its asyncio twin, and bare where that client cannot go."""
 
 import json
+import time
 import zlib
 
 import numpy as np
@@ -32,9 +33,9 @@ def check_metadata(server):
     c = connect(server)
     about = c.get_server_metadata()
     assert about["name"] == "tintype" and about["version"], about
-    for extension in ("statistics", "model_repository", "system_shared_memory", "classification"):
+    for extension in ("statistics", "model_repository", "system_shared_memory", "classification", "trace"):
         assert extension in about["extensions"], about
-    for absent in ("cuda_shared_memory", "trace", "sequence"):
+    for absent in ("cuda_shared_memory", "sequence"):
         assert absent not in about["extensions"], about
     about = c.get_model_metadata("colors")
     assert about["versions"] == ["1"] and about["platform"] == "onnxruntime_onnx", about
@@ -52,6 +53,36 @@ def check_config(server):
     assert config["input"][0]["data_type"] == "TYPE_FP32" and config["input"][0]["dims"] == [-1], config
     steps = c.get_model_config("double_then_increment")["ensemble_scheduling"]["step"]
     assert [step["model_version"] for step in steps] == [-1, -1], steps
+
+
+def check_trace(server):
+    c = connect(server)
+    before = c.get_trace_settings()
+    assert before["trace_level"] == ["OFF"] and before["trace_rate"] == "1000", before
+    assert before["trace_count"] == "-1" and before["log_frequency"] == "0", before
+    file = server.log.parent / "trace.json"
+    assert before["trace_file"] == str(file), before
+    settings = {"trace_level": ["TIMESTAMPS", "TENSORS"], "trace_rate": "1", "trace_count": "2"}
+    changed = c.update_trace_settings("double", settings)
+    assert changed == {**before, **settings}, changed
+    assert c.get_trace_settings("double") == changed and c.get_trace_settings() == before
+    batch = np.arange(4, dtype=np.float32).reshape(1, 4)
+    for n in range(3):
+        c.infer("double", [tensor("x", batch, "FP32")], request_id=str(n))
+    assert c.get_trace_settings("double")["trace_count"] == "0"
+    assert c.update_trace_settings("double", {name: None for name in settings}) == before
+    refused(lambda: c.update_trace_settings(settings={"trace_file": "x"}), "can not be updated", status="501")
+    refused(lambda: c.update_trace_settings(settings={"trace_rate": "x"}), "Unable to parse 'trace_rate'")
+    refused(lambda: c.get_trace_settings("nothing"), "unknown model")
+    numbered = file.with_name(file.name + ".0")
+    for _ in range(100):
+        if numbered.exists() and numbered.read_text().endswith("]"):
+            break
+        time.sleep(0.05)
+    records = json.loads(numbered.read_text())
+    assert [r["request_id"] for r in records if "request_id" in r] == ["0", "1"], records
+    activities = [r["activity"] for r in records if "activity" in r]
+    assert activities == ["TENSOR_QUEUE_INPUT", "TENSOR_BACKEND_OUTPUT"] * 2, activities
 
 
 def check_identity_of_every_type(server):

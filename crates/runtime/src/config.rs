@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tintype_core::image::Limits;
-use tintype_core::triton::Defaults;
+use tintype_core::triton::{Defaults, TraceSettings};
 use tintype_core::{Error, ErrorKind, Result, cores};
 
 /// The largest batch where neither the operator nor the model says otherwise; Triton's number.
@@ -25,6 +25,8 @@ pub struct RuntimeConfig {
     pub cache_bytes: usize,
     /// Where models come from; none by default.
     pub repository: RepositoryConfig,
+    /// Which requests are traced; none by default.
+    pub trace: TraceSettings,
 }
 
 impl Default for RuntimeConfig {
@@ -35,6 +37,7 @@ impl Default for RuntimeConfig {
             limits: Limits::default(),
             cache_bytes: 0,
             repository: RepositoryConfig::default(),
+            trace: TraceSettings::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::loaded::Loaded;
 use crate::model::{Model, Work};
 use crate::registry::Missing;
 use crate::shared::Shared;
+use crate::trace::{Activity, Trace};
 use crate::{InferRequest, Runtime};
 
 /// The models that an ensemble is made of, each once.
@@ -82,6 +83,7 @@ pub(crate) async fn run(
     ensemble: &Ensemble,
     shared: &Arc<Shared>,
     request: InferRequest,
+    trace: Option<&Arc<Trace>>,
 ) -> Result<(usize, Vec<NamedTensor>)> {
     let InferRequest { id, inputs, outputs, priority, timeout, deadline } = request;
     let signature = ensemble.signature();
@@ -92,6 +94,9 @@ pub(crate) async fn run(
             return Err(Error::new(ErrorKind::Internal, "an ensemble has no images of its own"));
         }
     };
+    if let Some(trace) = trace {
+        trace.stamp(Activity::QueueStart, Instant::now());
+    }
     let mut progress = ensemble.start(inputs);
     let mut running = FuturesUnordered::new();
     loop {
@@ -104,7 +109,7 @@ pub(crate) async fn run(
                 timeout,
                 deadline,
             };
-            running.push(run_step(ensemble, shared, step, request));
+            running.push(run_step(ensemble, shared, step, request, trace.map(Trace::child)));
         }
         let Some(finished) = running.next().await else { break };
         let (step, outputs) = finished?;
@@ -119,6 +124,7 @@ async fn run_step(
     shared: &Arc<Shared>,
     index: usize,
     request: InferRequest,
+    trace: Option<Arc<Trace>>,
 ) -> Result<(usize, Vec<NamedTensor>)> {
     let step = &ensemble.steps()[index];
     let of_step =
@@ -127,6 +133,7 @@ async fn run_step(
     let admitted = shared.admit(0, |models| {
         models.find(Some(&step.model), step.version).cloned().map_err(Missing::in_tritons_words)
     });
-    let response = Box::pin(admitted.map_err(of_step)?.infer(request)).await.map_err(of_step)?;
+    let admitted = admitted.map_err(of_step)?.traced(trace);
+    let response = Box::pin(admitted.infer(request)).await.map_err(of_step)?;
     Ok((index, response.outputs))
 }

@@ -14,6 +14,7 @@ use crate::job::{Job, Ran};
 use crate::pipeline::Pipeline;
 use crate::prepare::guarded;
 use crate::stats::Stage;
+use crate::trace::Activity;
 
 /// The pause before the first reload; it doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -136,6 +137,7 @@ impl Instance {
             job.times.queue += waited;
             self.pipeline.stats.observe(Stage::Queue, waited);
             job.ticket.start();
+            job.ticket.stamp(Activity::ComputeStart, started);
             // The next image may be prepared while this one runs.
             job.place = None;
         }
@@ -201,6 +203,8 @@ impl Instance {
             job.times.input += running - started;
             job.times.infer = infer;
             job.times.batch = rows;
+            job.ticket.stamp(Activity::ComputeInputEnd, running);
+            job.ticket.stamp(Activity::ComputeOutputStart, running + infer);
         }
         let wrong = |output: &&Tensor| output.shape().first() != Some(&rows);
         match outputs.iter().find(wrong).filter(|_| self.pipeline.signature.max_batch_size() > 0) {

@@ -11,6 +11,7 @@ use crate::admission::Permit;
 use crate::batcher::Queued;
 use crate::policy::Patience;
 use crate::prepare::Place;
+use crate::trace::{Activity, Trace};
 
 /// What a run gave one of its requests.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub(crate) struct Ticket {
     queued: Option<OwnedSemaphorePermit>,
     /// Given back when the ticket is answered or dropped.
     permit: Permit,
+    /// Where its stages are noted, if they are.
+    trace: Option<Arc<Trace>>,
 }
 
 impl Ticket {
@@ -53,8 +56,16 @@ impl Ticket {
         patience: Patience,
         queued: Option<OwnedSemaphorePermit>,
         permit: Permit,
+        trace: Option<Arc<Trace>>,
     ) -> Self {
-        Self { reply, patience, started: Arc::default(), queued, permit }
+        Self { reply, patience, started: Arc::default(), queued, permit, trace }
+    }
+
+    /// Notes when the request reached `activity`, if that is asked for.
+    pub(crate) fn stamp(&self, activity: Activity, at: Instant) {
+        if let Some(trace) = &self.trace {
+            trace.stamp(activity, at);
+        }
     }
 
     /// Tells, later, whether it runs.
@@ -83,6 +94,7 @@ impl Ticket {
         // In this order, so that a caller who has its answer is seen to have left.
         drop(self.queued);
         drop(self.permit);
+        drop(self.trace);
         // The caller may have gone; its own future has counted that.
         let _ = self.reply.send(result);
     }

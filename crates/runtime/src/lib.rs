@@ -14,6 +14,7 @@
 //! it next drops it. Protocols are deliberately elsewhere, in `tintype-server`; so is the mapping of errors to statuses.
 
 mod admission;
+mod admitted;
 pub mod batcher;
 mod cache;
 mod config;
@@ -36,12 +37,15 @@ mod sequencer;
 mod shared;
 mod stats;
 mod threads;
+mod trace;
 mod warm_up;
 
+pub use admitted::Admitted;
 pub use config::{Control, LoadOptions, RepositoryConfig, RuntimeConfig};
 pub use model::{Description, ModelState, ModelStatus};
 pub use registry::IndexEntry;
 pub use repository::Overrides;
-pub use request::{Admitted, Answer, InferOptions, InferRequest, InferResponse, Request};
+pub use request::{Answer, InferOptions, InferRequest, InferResponse, Request};
 pub use runtime::Runtime;
 pub use stats::{BatchTally, ModelStatistics, Snapshot, Stage, StageTimes, Tally};
+pub use trace::{Activity, Trace, Tracing};

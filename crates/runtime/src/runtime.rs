@@ -23,6 +23,7 @@ use crate::repository::Repository;
 use crate::shared::Shared;
 use crate::stats::{Exposed, Machine, ModelStatistics, Stats, write_triton};
 use crate::threads::Threads;
+use crate::trace::Tracing;
 use crate::{Admitted, Answer, LoadOptions, ModelStatus, Request, RuntimeConfig};
 use crate::{golden, warm_up};
 
@@ -46,7 +47,7 @@ const RETIRE_TIMEOUT: Duration = Duration::from_secs(300);
 /// # Ok(()) }
 /// ```
 ///
-/// Threads: `prepare_threads` for all models, and one for each instance of each. [`Runtime::drain`] ends and joins them,
+/// Threads: `prepare_threads` for all models, one for each instance of each, and one that writes traces where there are any. [`Runtime::drain`] ends and joins them,
 /// and so does dropping the runtime, without waiting for requests.
 pub struct Runtime {
     pub(crate) backend: Arc<dyn Backend>,
@@ -55,6 +56,7 @@ pub struct Runtime {
     machine: Machine,
     pub(crate) shared: Arc<Shared>,
     pub(crate) repository: Repository,
+    tracing: Tracing,
     bytes: Arc<ByteBudget>,
     /// The pool's threads; empty once drained.
     pool: Mutex<Option<Threads>>,
@@ -67,7 +69,8 @@ impl Runtime {
     /// A runtime without models; its prepare threads are started.
     ///
     /// # Errors
-    /// `InvalidConfig` for a zero where there must be one; `Internal` when the system refuses threads.
+    /// `InvalidConfig` for a zero where there must be one; `InvalidArgument` for settings of traces that would give none;
+    /// `Internal` when the system refuses threads.
     pub fn new(backend: Arc<dyn Backend>, config: RuntimeConfig) -> Result<Self> {
         config.validate()?;
         let prepare = Arc::new(PrepareQueue::new());
@@ -83,6 +86,7 @@ impl Runtime {
             machine: Machine::default(),
             bytes: Arc::new(ByteBudget::new(config.max_inflight_bytes)),
             repository: Repository::new(config.repository.clone()),
+            tracing: Tracing::new(config.trace.clone())?,
             config,
             shared: Arc::new(Shared { prepare, registry: Registry::default(), cache }),
             pool: Mutex::new(Some(pool)),
@@ -208,6 +212,11 @@ impl Runtime {
                 && version.is_none_or(|version| model.number == version)
         };
         Ok(models.loaded().filter(wanted).map(|m| m.stats.counters.read(&m.name, m.number)).collect())
+    }
+
+    /// Which requests are traced, and where to.
+    pub fn tracing(&self) -> &Tracing {
+        &self.tracing
     }
 
     /// Every model that is known, loaded or found in a repository.
@@ -386,6 +395,7 @@ impl Runtime {
             job.ticket.answer(Err(error));
         }
         threads.extend(self.pool.lock().unwrap_or_else(PoisonError::into_inner).take());
+        threads.extend(self.tracing.close());
         threads
     }
 

@@ -37,6 +37,6 @@ impl Shared {
             .and_then(|()| model.admission.admit(bytes))
             .inspect_err(|error| model.stats.failed(error.kind(), accepted.elapsed()))?;
         drop(models);
-        Ok(Admitted { model, shared: self.clone(), permit, accepted })
+        Ok(Admitted { model, shared: self.clone(), permit, accepted, trace: None })
     }
 }

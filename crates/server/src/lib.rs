@@ -34,6 +34,7 @@ mod rescue;
 mod routes;
 mod server;
 mod shared_memory;
+mod traced;
 
 pub use access::{Family, Restriction, Restrictions};
 pub use config::{ClientSharedMemory, Compression, Listen, Readiness, ServerConfig};

@@ -2,7 +2,7 @@
 
 mod answers;
 
-pub use answers::{load, log_changes, unload_dependents};
+pub use answers::{load, log_changes, trace_changes, unload_dependents};
 
 use std::collections::BTreeMap;
 

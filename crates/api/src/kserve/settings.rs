@@ -1,9 +1,60 @@
 //! Settings of a running server: what it traces, and what it logs.
 
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
+use tintype_core::triton::TraceSettings;
 use tintype_core::{Error, ErrorKind, Result};
 
 use super::{Parameter, Parameters, invalid, parse_json};
+
+/// What is traced, by name: a list of levels, and text for the rest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TraceReply(TraceSettings);
+
+impl From<TraceSettings> for TraceReply {
+    fn from(settings: TraceSettings) -> Self {
+        Self(settings)
+    }
+}
+
+impl Serialize for TraceReply {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let settings = self.0.named();
+        let mut map = serializer.serialize_map(Some(settings.len()))?;
+        for (name, values) in &settings {
+            match *name {
+                "trace_level" => map.serialize_entry(name, values)?,
+                _ => map.serialize_entry(name, &values.concat())?,
+            }
+        }
+        map.end()
+    }
+}
+
+/// Reads the body of a request to change what is traced: the settings with their values, none for `null`.
+///
+/// # Errors
+/// `InvalidArgument` for a body that is not an object of text and lists of it.
+pub fn parse_trace_changes(body: &[u8]) -> Result<Vec<(String, Vec<String>)>> {
+    /// Clients write numbers as text; those that do not are understood as well.
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Values {
+        Text(String),
+        Number(i64),
+        List(Vec<String>),
+    }
+    let changes: BTreeMap<String, Option<Values>> = parse_json(body)?;
+    let values = |values| match values {
+        None => Vec::new(),
+        Some(Values::Text(text)) => vec![text],
+        Some(Values::Number(number)) => vec![number.to_string()],
+        Some(Values::List(list)) => list,
+    };
+    Ok(changes.into_iter().map(|(name, given)| (name, values(given))).collect())
+}
 
 /// What the server logs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,5 +126,28 @@ impl LogSettings {
             }
         }
         Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_of_traces_are_text_and_null_takes_one_back() {
+        let body =
+            br#"{"trace_level": ["TENSORS"], "trace_rate": "5", "trace_count": 7, "log_frequency": null}"#;
+        let changes = parse_trace_changes(body).unwrap();
+        let shown: Vec<_> =
+            changes.iter().map(|(name, values)| format!("{name}={}", values.join("+"))).collect();
+        assert_eq!(shown, ["log_frequency=", "trace_count=7", "trace_level=TENSORS", "trace_rate=5"]);
+        assert!(parse_trace_changes(br#"{"trace_rate": {}}"#).is_err());
+        assert!(parse_trace_changes(b"").is_err());
+        let reply = serde_json::to_value(TraceReply::from(TraceSettings::default())).unwrap();
+        let expected = serde_json::json!({
+            "trace_level": ["OFF"], "trace_rate": "1000", "trace_count": "-1", "log_frequency": "0",
+            "trace_file": "", "trace_mode": "triton"
+        });
+        assert_eq!(reply, expected);
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! * [`parse`] and [`from_json`] read one, [`to_json`] and [`to_text`] write it; [`proto`] holds the messages;
 //! * [`fields`] says of every field that is set what it does here;
-//! * [`choose_versions`] applies the version policy.
+//! * [`choose_versions`] applies the version policy;
+//! * [`TraceSettings`] are what its trace extension sets.
 //!
 //! What a configuration means for the tensors of a request is [`Signature`](crate::Signature)'s; scheduling by it is
 //! `tintype-runtime`'s.
@@ -15,6 +16,7 @@ mod print;
 pub mod proto;
 pub(crate) mod shape;
 mod text;
+mod trace;
 mod versions;
 
 pub use check::{check, complete_backend};
@@ -23,6 +25,7 @@ pub use fields::{FIELDS, Field, FieldUse, How, fields};
 pub use print::{to_json, to_text};
 pub use proto::ModelConfig;
 pub use text::{from_json, parse};
+pub use trace::{TraceLevel, TraceOverrides, TraceSettings, parse_trace_config};
 pub use versions::choose_versions;
 
 /// How [`request_prefix`] begins.

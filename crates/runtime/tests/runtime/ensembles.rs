@@ -15,7 +15,7 @@ const ENSEMBLE: &str = "platform: 'ensemble' max_batch_size: 4
       step { model_name: 'ten' model_version: -1 input_map { key: 'x' value: 'IN' } output_map { key: 'y' value: 'SIDE' } }
     }";
 
-fn with_ensemble(place: &Place) {
+pub fn with_ensemble(place: &Place) {
     place.put("one/1/model.onnx", "1").put("ten/1/model.onnx", "10");
     place.put("both/config.pbtxt", ENSEMBLE).put("both/1/.gitkeep", "");
 }

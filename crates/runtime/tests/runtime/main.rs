@@ -9,3 +9,4 @@ mod queueing;
 mod repositories;
 mod support;
 mod tensors;
+mod traces;

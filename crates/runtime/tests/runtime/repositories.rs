@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
+use tintype_core::triton::TraceSettings;
 use tintype_core::{DType, Error, ErrorKind, ModelSource, Tensor, TensorSpec};
 use tintype_engine::mock::{MockBackend, MockModel};
 use tintype_runtime::{Control, LoadOptions, Overrides, RepositoryConfig, Runtime, RuntimeConfig};
@@ -34,6 +35,10 @@ fn adder(source: &ModelSource) -> tintype_core::Result<MockModel> {
 
 impl Place {
     pub fn new(control: Control) -> Self {
+        Self::traced(control, TraceSettings::default())
+    }
+
+    pub fn traced(control: Control, trace: TraceSettings) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let repository = RepositoryConfig {
             paths: vec![folder.path().to_owned()],
@@ -41,7 +46,7 @@ impl Place {
             options: LoadOptions { instances: 1, ..LoadOptions::default() },
             ..RepositoryConfig::default()
         };
-        let config = RuntimeConfig { prepare_threads: 1, repository, ..RuntimeConfig::default() };
+        let config = RuntimeConfig { prepare_threads: 1, repository, trace, ..RuntimeConfig::default() };
         let runtime = with(config, MockBackend::choosing(|source, _| adder(source)));
         Self { folder, runtime }
     }

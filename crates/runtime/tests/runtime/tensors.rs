@@ -65,6 +65,36 @@ async fn a_model_of_tensors_does_not_classify_and_one_of_images_takes_them_as_by
     assert_eq!(best, expected[0].confidence);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_images_of_one_request_keep_their_order_whoever_prepares_them() {
+    let config = RuntimeConfig { prepare_threads: 3, ..RuntimeConfig::default() };
+    let runtime = with(config, MockBackend::new(model([])));
+    runtime.load(&package("m"), &LoadOptions { max_batch_size: Some(16), ..config_of_one() }).unwrap();
+    let ask = async |images: Vec<Vec<u8>>| {
+        let tensor = Tensor::new([images.len()], images).unwrap();
+        let inputs = vec![NamedTensor { name: "x".into(), tensor }];
+        let request = InferRequest { inputs, ..InferRequest::default() };
+        runtime.admit_version("m", None, 0).unwrap().infer(request).await
+    };
+    let images: Vec<Vec<u8>> = (0..16).map(|seed| image(seed).to_vec()).collect();
+    for _ in 0..20 {
+        let together = ask(images.clone()).await.unwrap().outputs.remove(0).tensor;
+        for (index, image) in images.iter().enumerate().step_by(5) {
+            let alone = ask(vec![image.clone()]).await.unwrap().outputs.remove(0).tensor;
+            assert_eq!(together.rows(index, 1).unwrap(), alone, "{index}");
+        }
+    }
+    let torn = |image: &[u8]| image[..image.len() / 2].to_vec();
+    let mut bad = images;
+    for index in [4, 9] {
+        bad[index] = torn(&bad[index]);
+    }
+    for _ in 0..20 {
+        let error = ask(bad.clone()).await.unwrap_err();
+        assert!(error.message().contains("image 4: "), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn statistics_are_tritons() {
     let runtime = echo("", &config());

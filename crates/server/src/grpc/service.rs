@@ -16,7 +16,8 @@ use crate::access::Family;
 use crate::app::App;
 use crate::deadline;
 use crate::kserve::statistics::statistics;
-use crate::kserve::{describe, no_cuda_region, no_repository_name, no_tracing, register_cuda, repository};
+use crate::kserve::trace::trace;
+use crate::kserve::{describe, no_cuda_region, no_repository_name, register_cuda, repository};
 
 #[derive(Debug)]
 pub(super) struct Service {
@@ -251,8 +252,13 @@ impl GrpcInferenceService for Service {
     }
 
     async fn trace_setting(&self, request: Request<TraceSettingRequest>) -> Answer<TraceSettingResponse> {
-        let work = async { Err(no_tracing()) };
-        self.call("TraceSetting", Family::Trace).answer(request.metadata(), work).await
+        let (metadata, _, asked) = request.into_parts();
+        let app = &*self.app;
+        let work = async {
+            let changes = grpc::trace_changes(asked.settings);
+            Ok(trace(app, named(&asked.model_name), &changes)?.into())
+        };
+        self.call("TraceSetting", Family::Trace).answer(&metadata, work).await
     }
 
     async fn log_settings(&self, request: Request<LogSettingsRequest>) -> Answer<LogSettingsResponse> {

@@ -17,6 +17,7 @@ use super::call::refuse;
 use super::service::version;
 use crate::app::App;
 use crate::kserve::infer as run;
+use crate::traced::Wire;
 
 /// Requests of one stream that are worked on at once; the next is read when the oldest of them is answered.
 const AT_ONCE: usize = 64;
@@ -30,7 +31,8 @@ pub(super) async fn infer(
     let version = version(&request.model_version)?;
     let admitted = app.runtime.admit_version(&request.model_name, version, request.encoded_len())?;
     let request = grpc::decode(request)?;
-    grpc::encode(run::infer(app, admitted, request, Some(deadline)).await?)
+    let (reply, _sending) = run::infer(app, admitted, request, Some(deadline), Wire::Grpc).await?;
+    grpc::encode(reply)
 }
 
 /// Runs models for the requests of a stream, and answers in their order. An error ends its request, not the stream.

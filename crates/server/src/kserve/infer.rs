@@ -9,8 +9,10 @@ use tintype_runtime::{Admitted, Description, InferRequest};
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::traced::{self, Sending, Wire};
 
-/// Runs the model that `admitted` the request. Dropping the future cancels it.
+/// Runs the model that `admitted` the request. Dropping the future cancels it. What comes with the reply is to be kept
+/// until that is encoded.
 ///
 /// # Errors
 /// What the runtime says of the request, and what is wrong with its shared memory.
@@ -19,7 +21,8 @@ pub(crate) async fn infer(
     mut admitted: Admitted,
     mut request: Request,
     deadline: Option<Instant>,
-) -> Result<Reply> {
+    wire: Wire,
+) -> Result<(Reply, Sending)> {
     let model = (admitted.model().clone(), admitted.version());
     for output in &request.outputs {
         if let Some(Form::Shared(region)) = &output.form {
@@ -37,10 +40,12 @@ pub(crate) async fn infer(
         deadline,
     };
     let known = known(app, &model, &request.outputs)?;
+    let (admitted, sending) = traced::sample(app, admitted, wire);
     let answer = admitted.infer(to_run).await?;
+    sending.begin();
     let reply = Reply::new(&mut request, (answer.model, answer.version), answer.outputs, &known)?;
     write_shared(app, &reply)?;
-    Ok(reply)
+    Ok((reply, sending))
 }
 
 /// An input's tensor, read out of shared memory if it lies there.

@@ -4,6 +4,7 @@ pub(crate) mod describe;
 pub(crate) mod infer;
 pub(crate) mod repository;
 pub(crate) mod statistics;
+pub(crate) mod trace;
 
 use tintype_core::{Error, ErrorKind, Result};
 
@@ -18,6 +19,7 @@ pub(crate) fn extensions(shared_memory: crate::ClientSharedMemory) -> Vec<String
         "binary_tensor_data",
         "parameters",
         "statistics",
+        "trace",
         "logging",
     ];
     let shared = (shared_memory == crate::ClientSharedMemory::Allowed).then_some("system_shared_memory");
@@ -55,10 +57,4 @@ pub(crate) fn no_cuda_region(name: Option<&str>) -> Result<()> {
             format!("Unable to find cuda shared memory region: '{name}'"),
         )),
     }
-}
-
-/// # Errors
-/// `Unsupported`, always.
-pub(crate) fn no_tracing() -> Error {
-    Error::new(ErrorKind::Unsupported, "tracing is not supported")
 }

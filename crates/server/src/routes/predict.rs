@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::app::App;
 use crate::params::Params;
 use crate::rescue::Rescue;
+use crate::traced::{self, Wire};
 use crate::{body, deadline, multipart};
 
 /// What the query may choose.
@@ -59,7 +60,9 @@ pub(crate) async fn predict(
     };
     let body = body::read(body, length, &app.config, deadline, |more| admitted.grow(more)).await?;
     let image = encoding.image(body)?;
+    let (admitted, sending) = traced::sample(&app, admitted, Wire::Http);
     let answer = admitted.classify(image, options).await?;
+    sending.begin();
     Ok(Json(PredictResponse { abstain: answer.abstain, ..PredictResponse::new(answer.predictions)? }))
 }
 

@@ -5,7 +5,9 @@ use std::time::Duration;
 use prost::Message;
 use tintype_api::kserve::proto::model_infer_request::InferInputTensor;
 use tintype_api::kserve::proto::*;
+use tintype_core::triton::TraceSettings;
 use tintype_engine::mock::{Gate, Step};
+use tintype_runtime::RuntimeConfig;
 use tintype_server::Restrictions;
 use tonic::codec::CompressionEncoding;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -20,7 +22,7 @@ struct Client(tonic::client::Grpc<Channel>);
 
 fn path(method: &str) -> PathAndQuery {
     let path = match method {
-        "Check" => "/grpc.health.v1.Health/Check".to_owned(),
+        "Check" | "Watch" => format!("/grpc.health.v1.Health/{method}"),
         method => format!("/inference.GRPCInferenceService/{method}"),
     };
     path.try_into().expect("a path")
@@ -134,12 +136,6 @@ async fn errors_have_their_codes() {
         assert_eq!(refused.unwrap_err().code(), code);
     }
     let absent = |status: Status| assert_eq!(status.code(), Code::Unimplemented, "{status}");
-    absent(
-        client
-            .call::<_, TraceSettingResponse>("TraceSetting", TraceSettingRequest::default())
-            .await
-            .unwrap_err(),
-    );
     let memory = SystemSharedMemoryStatusRequest::default();
     absent(
         client
@@ -283,6 +279,59 @@ async fn a_key_opens_what_is_restricted() {
 }
 
 /// What `grpcurl` asks first: the services that there are.
+#[tokio::test]
+async fn traces_are_set_by_lists_of_values() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("trace.json").display().to_string();
+    let trace = TraceSettings { file: file.clone(), ..TraceSettings::default() };
+    let runtime = RuntimeConfig { prepare_threads: 1, trace, ..RuntimeConfig::default() };
+    let server = Setup { runtime, ..echo([]) }.start().await;
+    let mut client = Client::of(&server).await;
+    let mut set = async |settings: &[(&str, &[&str])]| -> Result<Vec<String>, Status> {
+        let value = |values: &[&str]| trace_setting_request::SettingValue {
+            value: values.iter().map(|&value| value.to_owned()).collect(),
+        };
+        let settings = settings.iter().map(|(name, values)| ((*name).to_owned(), value(values))).collect();
+        let request = TraceSettingRequest { settings, model_name: "m".to_owned() };
+        let reply: TraceSettingResponse = client.call("TraceSetting", request).await?;
+        Ok(reply.settings.iter().map(|(name, value)| format!("{name}={}", value.value.join("+"))).collect())
+    };
+    let shown = |level: &str, rate: &str| {
+        let file = format!("trace_file={file}");
+        let (level, rate) = (format!("trace_level={level}"), format!("trace_rate={rate}"));
+        let rest = ["log_frequency=0", "trace_count=-1"].map(str::to_owned);
+        rest.into_iter().chain([file, level, "trace_mode=triton".to_owned(), rate]).collect::<Vec<_>>()
+    };
+    assert_eq!(set(&[]).await.unwrap(), shown("OFF", "1000"));
+    let level: &[&str] = &["TIMESTAMPS", "TENSORS"];
+    let changed = set(&[("trace_level", level), ("trace_rate", &["1"])]).await.unwrap();
+    assert_eq!(changed, shown("TIMESTAMPS+TENSORS", "1"));
+    assert_eq!(set(&[("trace_rate", &[])]).await.unwrap(), shown("TIMESTAMPS+TENSORS", "1000"));
+    let refused = set(&[("trace_file", &["x"])]).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unimplemented, "{refused}");
+}
+
+#[tokio::test]
+async fn who_watches_is_told_when_the_server_stops() {
+    use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+    let server = echo([]).start().await;
+    let mut client = Client::of(&server).await;
+    let mut watch = async |service: &str| -> Streaming<HealthCheckResponse> {
+        client.0.ready().await.expect("the connection lives");
+        let request = Request::new(HealthCheckRequest { service: service.to_owned() });
+        let codec = ProstCodec::<HealthCheckRequest, HealthCheckResponse>::default();
+        client.0.server_streaming(request, path("Watch"), codec).await.expect("a stream").into_inner()
+    };
+    let (mut known, mut unknown) = (watch("").await, watch("nobody").await);
+    assert_eq!(known.message().await.unwrap().unwrap().status, 1, "it serves");
+    assert_eq!(unknown.message().await.unwrap().unwrap().status, 3, "no such service");
+    let served = server.stop();
+    assert_eq!(known.message().await.unwrap().unwrap().status, 2, "it stops");
+    assert!(known.message().await.unwrap().is_none());
+    drop((known, unknown, client));
+    served.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn reflection_lists_the_services() {
     use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;

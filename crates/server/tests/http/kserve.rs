@@ -146,7 +146,7 @@ async fn what_is_not_there_says_so_in_this_protocols_shape() {
     let missing = error(&server.get("/v2/models/m/versions/9").await, 404);
     assert_eq!(missing, "Request for unknown model: 'm' version 9 is not found");
     error(&server.get("/v2/models/m/versions/99999999999999999999999").await, 400);
-    for path in ["/v2/trace/setting", "/v2/systemsharedmemory/status", "/v2/logging"] {
+    for path in ["/v2/systemsharedmemory/status", "/v2/logging"] {
         error(&server.get(path).await, 501);
     }
     // Nobody can register memory of a GPU, so that there is none, and unregistering all of it is easy.

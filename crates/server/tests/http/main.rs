@@ -11,3 +11,4 @@ mod metrics;
 mod missing;
 mod predict;
 mod support;
+mod traces;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tintype_core::Result;
+use tintype_core::triton::TraceSettings;
 
 use crate::kserve::proto::log_settings_request::setting_value::ParameterChoice as ToLog;
 use crate::kserve::proto::log_settings_response::setting_value::ParameterChoice as Logged;
@@ -127,6 +128,21 @@ impl From<LogSettings> for proto::LogSettingsResponse {
             settings: settings.into_iter().map(|(name, choice)| (name.to_owned(), value(choice))).collect(),
         }
     }
+}
+
+impl From<TraceSettings> for proto::TraceSettingResponse {
+    fn from(settings: TraceSettings) -> Self {
+        let value = |value| proto::trace_setting_response::SettingValue { value };
+        let settings = settings.named().into_iter();
+        Self { settings: settings.map(|(name, values)| (name.to_owned(), value(values))).collect() }
+    }
+}
+
+/// The settings of traces that a request changes; no values take one back.
+pub fn trace_changes(
+    settings: BTreeMap<String, proto::trace_setting_request::SettingValue>,
+) -> Vec<(String, Vec<String>)> {
+    settings.into_iter().map(|(name, value)| (name, value.value)).collect()
 }
 
 /// The settings that a request changes.

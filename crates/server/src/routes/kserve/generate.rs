@@ -14,6 +14,7 @@ use super::target::Target;
 use crate::app::App;
 use crate::compression::Coding;
 use crate::kserve::{describe, infer as run};
+use crate::traced::Wire;
 
 pub(crate) async fn generate(
     State(app): State<Arc<App>>,
@@ -43,5 +44,6 @@ async fn answer(app: &App, target: &Target, request: Request) -> Result<Vec<u8>>
     let Received { admitted, body, deadline } = receive(app, target, &parts.headers, body).await?;
     let description = app.runtime.describe(admitted.model(), Some(admitted.version()))?;
     let request = codec::decode(&describe::named_inputs(&description)?, &body)?;
-    codec::encode(&run::infer(app, admitted, request, Some(deadline)).await?)
+    let (reply, _sending) = run::infer(app, admitted, request, Some(deadline), Wire::Http).await?;
+    codec::encode(&reply)
 }

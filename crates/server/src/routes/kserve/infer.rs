@@ -17,6 +17,7 @@ use super::target::Target;
 use crate::app::App;
 use crate::compression::Coding;
 use crate::kserve::{describe, infer as run};
+use crate::traced::Wire;
 use crate::{body, deadline, heavy};
 
 /// Where the JSON of a body ends, or of an answer.
@@ -40,7 +41,7 @@ pub(crate) async fn infer(
             heavy::run(json, move || request::decode(&model, header, &body)).await?
         }
     };
-    let reply = run::infer(&app, admitted, request, Some(deadline)).await?;
+    let (reply, _sending) = run::infer(&app, admitted, request, Some(deadline), Wire::Http).await?;
     respond(reply, Coding::of_answer(&parts.headers)).await
 }
 

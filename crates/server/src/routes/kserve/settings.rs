@@ -3,15 +3,39 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
-use tintype_api::kserve::settings::LogSettings;
+use axum::extract::{Path, Request, State};
+use tintype_api::kserve::settings::{LogSettings, TraceReply, parse_trace_changes};
 
-use super::Refusal;
+use super::{Name, Refusal};
 use crate::app::App;
 use crate::{body, kserve};
 
-pub(crate) async fn trace() -> Refusal {
-    kserve::no_tracing().into()
+pub(crate) async fn trace(State(app): State<Arc<App>>) -> Result<Json<TraceReply>, Refusal> {
+    Ok(Json(kserve::trace::trace(&app, None, &[])?.into()))
+}
+
+pub(crate) async fn trace_of(
+    State(app): State<Arc<App>>,
+    Path(model): Name,
+) -> Result<Json<TraceReply>, Refusal> {
+    Ok(Json(kserve::trace::trace(&app, Some(&model), &[])?.into()))
+}
+
+pub(crate) async fn set_trace(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Json<TraceReply>, Refusal> {
+    let changes = parse_trace_changes(&body::whole(request, &app.config).await?)?;
+    Ok(Json(kserve::trace::trace(&app, None, &changes)?.into()))
+}
+
+pub(crate) async fn set_trace_of(
+    State(app): State<Arc<App>>,
+    Path(model): Name,
+    request: Request,
+) -> Result<Json<TraceReply>, Refusal> {
+    let changes = parse_trace_changes(&body::whole(request, &app.config).await?)?;
+    Ok(Json(kserve::trace::trace(&app, Some(&model), &changes)?.into()))
 }
 
 pub(crate) async fn logging(State(app): State<Arc<App>>) -> Result<Json<LogSettings>, Refusal> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, builder::BoolishValueParser};
+use tintype_core::triton::parse_trace_config;
 use tintype_core::{Error, ErrorKind, Result};
 use tintype_runtime::{Control, LoadOptions, RepositoryConfig, RuntimeConfig};
 use tintype_server::{
@@ -69,6 +70,10 @@ pub struct ServeArgs {
     /// A setting of an engine; `default-max-batch-size=N` is the one there is
     #[arg(long, value_name = "[ENGINE,]KEY=VALUE", value_parser = default_max_batch_size)]
     backend_config: Vec<usize>,
+
+    /// What is traced, as in `triton,file=trace.json`, `level=TIMESTAMPS`, `rate=100`, `count=50`; may be repeated
+    #[arg(long, value_name = "[triton,]KEY=VALUE")]
+    trace_config: Vec<String>,
 
     /// What instances for GPUs do where there is none: `cpu` lets them run on the CPU
     #[arg(long, value_name = "cpu")]
@@ -224,6 +229,7 @@ impl ServeArgs {
                 options: options.clone(),
                 load_threads: self.model_load_thread_count,
             },
+            trace: parse_trace_config(self.trace_config.iter().map(String::as_str))?,
             ..default
         })
     }
@@ -325,7 +331,7 @@ mod tests {
         let args = parse(
             "--model-store=/models --model-repository /more --model-control-mode=explicit --load-model=a --load-model b \
              --strict-readiness false --http-address 0.0.0.0 --allow-metrics=0 --id here --exit-timeout-secs 5 \
-             --backend-config=onnxruntime,default-max-batch-size=16 --cache-config local,size=1000 --trace-config x \
+             --backend-config=onnxruntime,default-max-batch-size=16 --cache-config local,size=1000 --trace-config level=OFF \
              --http-thread-count=3 --http-restricted-api=health,metadata:key=value --allow-client-shm=1",
         );
         let options = args.load_options().unwrap();
@@ -345,6 +351,9 @@ mod tests {
     fn what_cannot_be_is_refused() {
         let load = parse("m --load-model a");
         assert!(load.runtime_config(&load.load_options().unwrap()).is_err());
+        let traced = parse("m --trace-config level=TIMESTAMPS");
+        assert!(traced.runtime_config(&traced.load_options().unwrap()).is_err(), "into no file");
+        assert!(parse("m --http-header-forward-pattern x.*").foreign.check().is_err());
         assert!(parse("m --allow-http=false --allow-grpc=false").server_config().is_err());
         for line in [
             "",

@@ -1,8 +1,22 @@
 //! Triton's options that mean nothing here: taken, so that scripts written for Triton run, and answered with a warning.
+//! Those that would change what a client gets are refused instead.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use tintype_core::{Error, ErrorKind, Result};
 
-/// What only Triton has. `trace-config` is among them: tracing is refused where it is asked for, over the network.
+/// What only Triton has, and asks for what is not done here.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "grpc-header-forward-pattern",
+        "it makes parameters of a request's metadata, and no model here reads a request's parameters",
+    ),
+    (
+        "http-header-forward-pattern",
+        "it makes parameters of a request's headers, and no model here reads a request's parameters",
+    ),
+];
+
+/// What only Triton has.
 const NAMES: &[&str] = &[
     "allow-cpu-metrics",
     "allow-gpu-metrics",
@@ -13,11 +27,9 @@ const NAMES: &[&str] = &[
     "cache-directory",
     "cuda-memory-pool-byte-size",
     "enable-peer-access",
-    "grpc-header-forward-pattern",
     "grpc-infer-allocation-pool-size",
     "grpc-infer-thread-count",
     "host-policy",
-    "http-header-forward-pattern",
     "http-thread-count",
     "metrics-config",
     "metrics-interval-ms",
@@ -33,7 +45,6 @@ const NAMES: &[&str] = &[
     "sagemaker-port",
     "sagemaker-safe-port-range",
     "sagemaker-thread-count",
-    "trace-config",
     "vertex-ai-default-model",
     "vertex-ai-port",
     "vertex-ai-thread-count",
@@ -43,20 +54,29 @@ const NAMES: &[&str] = &[
 #[derive(Debug, Clone, Default)]
 pub struct ForeignArgs {
     given: Vec<&'static str>,
+    refused: Option<&'static (&'static str, &'static str)>,
 }
 
 impl ForeignArgs {
     /// Says so.
-    pub fn warn(&self) {
+    ///
+    /// # Errors
+    /// `Unsupported` for those that would change answers.
+    pub fn check(&self) -> Result<()> {
+        if let Some((name, why)) = self.refused {
+            return Err(Error::new(ErrorKind::Unsupported, format!("`--{name}` is not supported: {why}")));
+        }
         for name in &self.given {
             tracing::warn!("`--{name}` is an option of Triton's that has no effect here");
         }
+        Ok(())
     }
 }
 
 impl Args for ForeignArgs {
     fn augment_args(command: Command) -> Command {
-        command.args(NAMES.iter().map(|&name| Arg::new(name).long(name).action(ArgAction::Append).hide(true)))
+        let names = NAMES.iter().copied().chain(REFUSED.iter().map(|(name, _)| *name));
+        command.args(names.map(|name| Arg::new(name).long(name).action(ArgAction::Append).hide(true)))
     }
 
     fn augment_args_for_update(command: Command) -> Command {
@@ -67,7 +87,8 @@ impl Args for ForeignArgs {
 impl FromArgMatches for ForeignArgs {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let given = NAMES.iter().copied().filter(|name| matches.contains_id(name));
-        Ok(Self { given: given.collect() })
+        let refused = REFUSED.iter().find(|(name, _)| matches.contains_id(name));
+        Ok(Self { given: given.collect(), refused })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

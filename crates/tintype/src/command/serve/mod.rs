@@ -22,7 +22,7 @@ pub use args::ServeArgs;
 /// Serves until SIGTERM or Ctrl-C, then answers what was accepted and ends; a second signal ends it at once.
 pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     args.log.apply()?;
-    args.foreign.warn();
+    args.foreign.check()?;
     let packages: Vec<Package> =
         args.models.iter().map(|path| model::open(path, &args.options)).collect::<Result<_>>()?;
     let options = args.load_options()?;
