@@ -274,8 +274,6 @@ def check_what_is_not_there(server):
     assert c.get_cuda_shared_memory_status() == []
     refused(lambda: c.register_cuda_shared_memory("x", base64.b64encode(b"handle"), 0, 1), "GPUs not supported", status="501")
     c.unregister_cuda_shared_memory()
-    refused(c.get_trace_settings, "not supported", status="501")
-    refused(lambda: c.update_trace_settings("colors", {"trace_level": ["TIMESTAMPS"]}), "not supported", status="501")
     for path, method, status in [
         ("/v2/nothing", "GET", 404),
         ("/v2/models/colors/versions/x/ready", "GET", 404),
