@@ -1,15 +1,22 @@
-//! Finding a data set: class folders, or a table of files and classes, in; a sorted list of samples out.
+//! Finding a data set: folders or a list in, a sorted list of samples out.
 //!
-//! Files are listed by extension and read only to be hashed ([`crate::split`]); what their bytes are is found out
-//! when they are decoded, where unreadable ones are reported and left out.
+//! ```text
+//! <root>/<class>/…                      class folders
+//! <root>/{train,val,test}/<class>/…     divided by whoever made it
+//! <root>/dog.12.jpg, cat_7.png          the class in the name
+//! <root>/labels.csv, <list>.csv|.jsonl  a table, perhaps with a column that divides
+//! ```
+//!
+//! Files are listed by extension and read only to be hashed ([`crate::split`]) and examined ([`crate::doctor`]); what
+//! their bytes are is found out when they are decoded, where unreadable ones are reported and left out.
+
+mod folders;
+mod names;
+mod table;
 
 use std::path::{Path, PathBuf};
 
-use tintype_core::image::{EXTENSIONS, has_image_extension};
 use tintype_core::{Error, ErrorKind, Result};
-use walkdir::WalkDir;
-
-use crate::labels_csv;
 
 /// A labelled set of image files.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,63 +34,83 @@ pub struct Sample {
     pub path: PathBuf,
     /// Index of its class.
     pub class: usize,
+    /// What it is for, where the data set says that.
+    pub part: Option<Part>,
+}
+
+/// A part of a data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// To learn from.
+    Train,
+    /// To choose by: epochs, settings, thresholds.
+    Val,
+    /// Left alone until the end.
+    Test,
+}
+
+impl Part {
+    /// The part that a folder or a table calls so: `train`, `val` and `test`, and what else is usual for them.
+    fn named(name: &str) -> Option<Self> {
+        match name.to_lowercase().as_str() {
+            "train" | "training" => Some(Self::Train),
+            "val" | "valid" | "validation" | "dev" => Some(Self::Val),
+            "test" | "testing" => Some(Self::Test),
+            _ => None,
+        }
+    }
 }
 
 impl Dataset {
-    /// Lists what `root/labels.csv` names (see [`crate::labels_csv`]), or without one what lies in its class folders.
+    /// Lists what lies at `root`, a folder or a table.
     ///
     /// # Errors
-    /// `NotFound` or `Io` when the table or a folder cannot be read; `InvalidArgument` when there is no image, or the table
-    /// is not one.
+    /// `NotFound` or `Io` when a table or a folder cannot be read; `InvalidArgument` when there is no image, a class
+    /// has none, or a table is not one.
     pub fn open(root: &Path) -> Result<Self> {
-        if root.join(labels_csv::FILE).is_file() {
-            labels_csv::read(root)
-        } else {
-            Self::from_class_folders(root, 1)
+        if !root.is_dir() {
+            return table::read(root);
+        }
+        if let Some(table) = table::within(root) {
+            return table::read(&table);
+        }
+        let folders = folders::visible(root)?;
+        if folders.is_empty() {
+            return names::read(root);
+        }
+        match folders::parts(root, &folders) {
+            Some(parts) => folders::divided(&parts),
+            None => folders::classes(root, &folders),
         }
     }
 
-    /// Lists `root/<class>/…`, where a class's images may lie in folders of their own.
-    ///
-    /// Hidden files and folders are passed over, as are files that are not named as images.
+    /// As [`Dataset::open`], for learning: with two classes at least.
     ///
     /// # Errors
-    /// `NotFound` or `Io` when a folder cannot be read; `InvalidArgument` when there are fewer than `least` class
-    /// folders or one of them has no image.
-    pub fn from_class_folders(root: &Path, least: usize) -> Result<Self> {
-        let mut folders = Vec::new();
-        for entry in std::fs::read_dir(root).map_err(|e| Error::io(root, e))? {
-            let entry = entry.map_err(|e| Error::io(root, e))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if !name.starts_with('.') && entry.path().is_dir() {
-                folders.push(name);
-            }
+    /// As there.
+    pub fn to_learn_from(root: &Path) -> Result<Self> {
+        let data = Self::open(root)?;
+        if data.classes.len() < 2 {
+            let found = data.classes.join("`, `");
+            let message = format!("`{}`: expected at least 2 classes, found `{found}`", root.display());
+            return Err(Error::new(ErrorKind::InvalidArgument, message)
+                .with_hint("put the images of each class into a folder named after it"));
         }
-        folders.sort();
-        if folders.len() < least {
-            return Err(Error::new(
-                ErrorKind::InvalidArgument,
-                format!(
-                    "`{}`: expected at least {least} class folders, found {}",
-                    root.display(),
-                    folders.len()
-                ),
-            )
-            .with_hint("put the images of each class into a folder named after it"));
-        }
-        let mut samples = Vec::new();
-        for (class, name) in folders.iter().enumerate() {
-            let before = samples.len();
-            samples.extend(images_under(&root.join(name))?.into_iter().map(|path| Sample { path, class }));
-            if samples.len() == before {
-                return Err(Error::new(
-                    ErrorKind::InvalidArgument,
-                    format!("class folder `{}` has no image", root.join(name).display()),
-                )
-                .with_hint(format!("files that end in {} count", EXTENSIONS.join(", "))));
-            }
-        }
-        Ok(Self { classes: folders, samples })
+        Ok(data)
+    }
+
+    /// Samples by the names of their classes, which need not be in order.
+    fn new(named: Vec<(PathBuf, String, Option<Part>)>) -> Self {
+        let mut classes: Vec<String> = named.iter().map(|(_, class, _)| class.clone()).collect();
+        classes.sort();
+        classes.dedup();
+        let class_of = |class: &String| classes.binary_search(class).unwrap_or_default();
+        let mut samples: Vec<Sample> = named
+            .into_iter()
+            .map(|(path, class, part)| Sample { path, class: class_of(&class), part })
+            .collect();
+        samples.sort_by(|a, b| (a.class, &a.path).cmp(&(b.class, &b.path)));
+        Self { classes, samples }
     }
 
     /// How many of `samples` (all, or some of them) each class has.
@@ -94,22 +121,6 @@ impl Dataset {
         }
         counts
     }
-}
-
-fn images_under(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    let visible = |e: &walkdir::DirEntry| e.depth() == 0 || !e.file_name().to_string_lossy().starts_with('.');
-    for entry in WalkDir::new(folder).follow_links(true).sort_by_file_name().into_iter().filter_entry(visible)
-    {
-        let entry = entry.map_err(|e| {
-            let path = e.path().unwrap_or(folder).to_owned();
-            Error::new(ErrorKind::Io, format!("`{}`: {e}", path.display())).with_source(e)
-        })?;
-        if entry.file_type().is_file() && has_image_extension(entry.path()) {
-            found.push(entry.into_path());
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -126,41 +137,90 @@ mod tests {
         dir
     }
 
+    /// Path, class and part of each sample.
+    fn found(dir: &Path, data: &Dataset) -> Vec<(String, usize, Option<Part>)> {
+        let path = |s: &Sample| s.path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+        data.samples.iter().map(|s| (path(s), s.class, s.part)).collect()
+    }
+
     #[test]
     fn folders_are_classes_in_sorted_order() {
         let dir =
             tree(&["dog/1.JPG", "cat/2.png", "cat/more/1.webp", "cat/notes.txt", ".git/x.png", "read.png"]);
-        let data = Dataset::from_class_folders(dir.path(), 2).unwrap();
+        let data = Dataset::to_learn_from(dir.path()).unwrap();
         assert_eq!(data.classes, ["cat", "dog"]);
-        let found: Vec<_> = data
-            .samples
-            .iter()
-            .map(|s| (s.path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned(), s.class))
-            .collect();
-        assert_eq!(found, [("cat/2.png".into(), 0), ("cat/more/1.webp".into(), 0), ("dog/1.JPG".into(), 1)]);
+        let expected = [("cat/2.png", 0), ("cat/more/1.webp", 0), ("dog/1.JPG", 1)];
+        assert_eq!(found(dir.path(), &data), expected.map(|(file, class)| (file.into(), class, None)));
         assert_eq!(data.class_counts(&data.samples), [2, 1]);
     }
 
     #[test]
-    fn a_table_comes_before_folders() {
+    fn folders_of_parts_divide_the_data() {
+        let dir =
+            tree(&["train/dog/1.png", "train/cat/1.png", "valid/dog/2.png", "test/cat/3.png", "notes.txt"]);
+        let data = Dataset::open(dir.path()).unwrap();
+        assert_eq!(data.classes, ["cat", "dog"]);
+        let expected = [
+            ("test/cat/3.png", 0, Part::Test),
+            ("train/cat/1.png", 0, Part::Train),
+            ("train/dog/1.png", 1, Part::Train),
+            ("valid/dog/2.png", 1, Part::Val),
+        ];
+        assert_eq!(
+            found(dir.path(), &data),
+            expected.map(|(file, class, part)| (file.into(), class, Some(part)))
+        );
+        let mixed = tree(&["train/1.png", "freight/2.png"]);
+        assert_eq!(Dataset::open(mixed.path()).unwrap().classes, ["freight", "train"], "classes, both");
+    }
+
+    #[test]
+    fn without_folders_the_names_say_the_class() {
+        let dir = tree(&["dog.12.jpg", "cat.7.jpg", "cat-8.jpg", "Egyptian_cat_9.png"]);
+        let data = Dataset::open(dir.path()).unwrap();
+        assert_eq!(data.classes, ["Egyptian_cat", "cat", "dog"]);
+        let expected = [("Egyptian_cat_9.png", 0), ("cat-8.jpg", 1), ("cat.7.jpg", 1), ("dog.12.jpg", 2)];
+        assert_eq!(found(dir.path(), &data), expected.map(|(file, class)| (file.into(), class, None)));
+        let odd = tree(&["dog.12.jpg", "holiday.jpg"]);
+        let error = Dataset::open(odd.path()).unwrap_err();
+        assert!(error.message().contains("the name `holiday.jpg` says no class"), "{error}");
+    }
+
+    #[test]
+    fn a_table_comes_before_folders_and_may_divide() {
         let dir = tree(&["dog/1.jpg", "cat/2.png", "3.jpg"]);
         assert_eq!(Dataset::open(dir.path()).unwrap().classes, ["cat", "dog"]);
         std::fs::write(dir.path().join("labels.csv"), "file,label\n3.jpg,owl\ndog/1.jpg,fox\n").unwrap();
         let data = Dataset::open(dir.path()).unwrap();
         assert_eq!(data.classes, ["fox", "owl"]);
-        let sample = |file: &str, class| Sample { path: dir.path().join(file), class };
-        assert_eq!(data.samples, [sample("dog/1.jpg", 0), sample("3.jpg", 1)]);
+        let expected = [("dog/1.jpg", 0, None), ("3.jpg", 1, None)];
+        assert_eq!(found(dir.path(), &data), expected.map(|(file, class, part)| (file.into(), class, part)));
+        let list = dir.path().join("list.jsonl");
+        let lines = "{\"image\": \"3.jpg\", \"label\": 1, \"split\": \"val\"}\n\n{\"image\": \"dog/1.jpg\", \"label\": 0, \"split\": \"train\"}\n";
+        std::fs::write(&list, lines).unwrap();
+        let data = Dataset::open(&list).unwrap();
+        let expected = [("dog/1.jpg", 0, Part::Train), ("3.jpg", 1, Part::Val)];
+        assert_eq!(
+            found(dir.path(), &data),
+            expected.map(|(file, class, part)| (file.into(), class, Some(part)))
+        );
     }
 
     #[test]
     fn too_few_classes_and_empty_ones_are_errors() {
         let one = tree(&["cat/1.png"]);
-        let error = Dataset::from_class_folders(one.path(), 2).unwrap_err();
-        assert!(error.message().contains("at least 2 class folders, found 1"), "{error}");
+        let error = Dataset::to_learn_from(one.path()).unwrap_err();
+        assert!(error.message().contains("at least 2 classes, found `cat`"), "{error}");
         let empty = tree(&["cat/1.png", "dog/notes.txt"]);
-        let error = Dataset::from_class_folders(empty.path(), 2).unwrap_err();
+        let error = Dataset::open(empty.path()).unwrap_err();
         assert!(error.message().contains("has no image"), "{error}");
-        let error = Dataset::from_class_folders(&one.path().join("absent"), 2).unwrap_err();
+        let nothing = tree(&["notes.txt"]);
+        let error = Dataset::open(nothing.path()).unwrap_err();
+        assert!(error.message().contains("has no image"), "{error}");
+        let error = Dataset::open(&one.path().join("absent")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
+        let part = tree(&["train/cat/1.png", "train/dog/1.png", "val/bird/1.png"]);
+        let error = Dataset::open(part.path()).unwrap_err();
+        assert!(error.message().contains("class `bird` has no image to learn from"), "{error}");
     }
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::doctor::Findings;
+
 /// Something that happened in a training or an evaluation.
 #[derive(Debug, Clone)]
 pub enum TrainEvent {
@@ -14,6 +16,8 @@ pub enum TrainEvent {
     Run(RunReport),
     /// The data was listed and split.
     Data(DataFacts),
+    /// The images were looked at before anything is learned.
+    Examined(Findings),
     /// A file was left out.
     Unreadable {
         /// The file.
@@ -51,6 +55,8 @@ pub struct DataFacts {
     pub train: Vec<usize>,
     /// Images held out, per class.
     pub val: Vec<usize>,
+    /// Images that the data set keeps for the end, per class.
+    pub test: Vec<usize>,
     /// Files that equal another one byte for byte.
     pub duplicates: usize,
     /// Equal files that lie in different classes.
@@ -73,6 +79,8 @@ pub struct ImagesProgress {
 /// A pass over image files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ImagesPass {
+    /// Every image is looked at.
+    Examine,
     /// Everything before the head runs.
     Features,
     /// Images are decoded and prepared.

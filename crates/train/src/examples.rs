@@ -4,6 +4,7 @@
 //! or, where every epoch changes them, as the pixels that a change begins with; beyond that they are decoded again
 //! whenever a batch needs them ([`crate::loader`]).
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -206,6 +207,20 @@ pub(crate) struct Divided {
 }
 
 impl Divided {
+    /// A data set with its split, without what is left for the end.
+    pub fn new(data: &Dataset, split: &Split) -> Self {
+        let left: HashSet<usize> = split.test.iter().copied().collect();
+        let used: Vec<usize> = (0..data.samples.len()).filter(|index| !left.contains(index)).collect();
+        let places =
+            |side: &[usize]| side.iter().filter_map(|index| used.binary_search(index).ok()).collect();
+        let (train, val) = (places(&split.train), places(&split.val));
+        let samples = used.iter().map(|&index| data.samples[index].clone()).collect();
+        Self {
+            data: Dataset { classes: data.classes.clone(), samples },
+            split: Split { train, val, test: Vec::new(), ..*split },
+        }
+    }
+
     /// Whether each sample is learned from.
     pub fn learned(&self) -> Vec<bool> {
         let mut learned = vec![false; self.data.samples.len()];

@@ -14,12 +14,12 @@ mod augment;
 mod checkpoint;
 pub mod config;
 mod data;
+mod doctor;
 mod ema;
 mod evaluate;
 mod event;
 mod examples;
 mod features;
-mod labels_csv;
 mod linear;
 mod loader;
 mod loss;
@@ -40,7 +40,8 @@ mod trainer;
 mod weights;
 
 pub use config::TrainConfig;
-pub use data::{Dataset, Sample};
+pub use data::{Dataset, Part, Sample};
+pub use doctor::{Examination, Findings, Pair, examine};
 pub use evaluate::{EvaluateOptions, Judged, evaluate};
 pub use event::{
     DataFacts, EpochReport, ImagesPass, ImagesProgress, RunReport, StepReport, Subscriber, Summary,
@@ -50,4 +51,4 @@ pub use metrics::{ClassMetrics, Confusion, Evaluation, FileError};
 pub use pass::Stop;
 pub use results::{Bin, Calibration};
 pub use run::{Outcome, train};
-pub use split::{ContentHash, Split, hash_files, split};
+pub use split::{ContentHash, Division, Split, hash_files, split};

@@ -8,8 +8,9 @@ use tintype_core::{Error, ErrorKind, ModelSource, Package, Result};
 use tintype_engine::Backend;
 
 use crate::checkpoint::Checkpoints;
-use crate::config::{Device, Scope, TrainConfig};
+use crate::config::{DataConfig, Device, Scope, TrainConfig};
 use crate::data::Dataset;
+use crate::doctor::{Examination, Findings, examine};
 use crate::evaluate::{EvaluateOptions, answer};
 use crate::event::{DataFacts, Subscriber, Summary, TrainEvent};
 use crate::examples::Divided;
@@ -19,7 +20,7 @@ use crate::results::tensorboard::TensorBoard;
 use crate::results::{self, Told, calibration};
 use crate::run_dir::{self, JsonLines};
 use crate::scope::{Job, Trained};
-use crate::split::{hash_files, split};
+use crate::split::{Division, hash_files, split};
 use crate::trainer::completed;
 
 /// What a training left behind.
@@ -57,15 +58,24 @@ pub fn train(
         let message = format!("`device={}`: training computes on the CPU alone", config.device);
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
-    let data = Dataset::from_class_folders(&config.data.path, 2)?;
+    let data = Dataset::to_learn_from(&config.data.path)?;
     let hashes = hash_files(&data, config.threads());
-    let split = split(&data, &hashes, config.data.val_fraction, config.seed)?;
+    let DataConfig { val_fraction, folds, fold, .. } = config.data;
+    let split = split(&data, &hashes, &Division { val_fraction, folds, fold, seed: config.seed })?;
     let facts = facts(&data, &split);
     subscriber.on_event(&TrainEvent::Data(facts.clone()));
-    let divided = Divided { data, split };
+    let divided = Divided::new(&data, &split);
 
     let mut job = Job { config, backend, divided: &divided, stop, checkpoints: None, began };
     let ready = job.make_ready()?;
+    let findings = if config.data.examine && config.resume.is_none() {
+        let examination = Examination { least_side: ready.side() / 2, threads: config.threads(), stop };
+        let findings = examine(&data, &split, &hashes, &examination, subscriber)?;
+        subscriber.on_event(&TrainEvent::Examined(findings.clone()));
+        findings
+    } else {
+        Findings::default()
+    };
     let run_dir = run_dir::open(config)?;
     let checkpoints = Checkpoints::of(&run_dir);
     job.checkpoints = Some(&checkpoints);
@@ -79,7 +89,14 @@ pub fn train(
     log.finish()?;
     board.finish()?;
     let confusion = trained.confusion.clone();
-    let left = Left { config, facts: &facts, run_dir, summary: trained.summary, confusion };
+    let left = Left {
+        config,
+        facts: &facts,
+        findings: findings.sentences(),
+        run_dir,
+        summary: trained.summary,
+        confusion,
+    };
     left.finish(package(config, trained, &facts), &divided, backend, subscriber)
 }
 
@@ -87,6 +104,7 @@ pub fn train(
 struct Left<'a> {
     config: &'a TrainConfig,
     facts: &'a DataFacts,
+    findings: Vec<String>,
     run_dir: PathBuf,
     summary: Summary,
     /// The trainer's own answers over the held-out images.
@@ -102,7 +120,7 @@ impl Left<'_> {
         backend: &dyn Backend,
         subscriber: &mut dyn Subscriber,
     ) -> Result<Outcome> {
-        let Self { config, facts, run_dir, summary, confusion } = self;
+        let Self { config, facts, findings, run_dir, summary, confusion } = self;
         let Divided { data, split } = divided;
         let samples = split.val.iter().map(|&i| data.samples[i].clone()).collect();
         let held_out = Dataset { classes: data.classes.clone(), samples };
@@ -133,6 +151,7 @@ impl Left<'_> {
         let told = Told {
             config,
             facts,
+            findings: &findings,
             summary: &summary,
             evaluation: &evaluation,
             answers: &answers,
@@ -149,6 +168,7 @@ fn facts(data: &Dataset, split: &crate::split::Split) -> DataFacts {
         classes: data.classes.clone(),
         train: count(&split.train),
         val: count(&split.val),
+        test: count(&split.test),
         duplicates: split.duplicates,
         conflicts: split.conflicts,
     }

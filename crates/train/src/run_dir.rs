@@ -65,6 +65,15 @@ pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).map_err(|e| Error::io(path, e))
 }
 
+/// Writes `value` as JSON that can be read by eye.
+///
+/// # Errors
+/// `Io`; `Internal` when the value cannot be written.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_string_pretty(value);
+    write(path, &json.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?)
+}
+
 /// UTC as `2026-01-31_13-45-09`: sorts by time and is a plain file name everywhere.
 fn timestamp(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());

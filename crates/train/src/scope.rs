@@ -39,6 +39,20 @@ pub(crate) enum Ready {
     All(Box<all::Network>),
 }
 
+impl Ready {
+    /// The shorter side of what the model sees, in pixels; 0 where that is not fixed.
+    pub fn side(&self) -> usize {
+        let shape = match self {
+            Self::Head(frozen) => frozen.shape(),
+            Self::All(network) => Some(network.shape()),
+        };
+        // Height and width are the two largest of an image's sizes, wherever its channels are.
+        let mut sizes = shape.unwrap_or_default();
+        sizes.sort_unstable();
+        sizes[1]
+    }
+}
+
 /// A trained model with what its package needs.
 pub(crate) struct Trained {
     pub model: Model,

@@ -1,7 +1,8 @@
 //! A stratified split by content: the same files split the same way, wherever they lie and whatever they are called.
 //!
 //! Each class's files are ordered by SHA-256 of (seed, file bytes) and the first share goes to validation. Equal files
-//! are one unit, also across classes, so no duplicate is both learned from and tested on.
+//! are one unit, also across classes, so no duplicate is both learned from and tested on. A data set that divides itself
+//! is left as it is.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use sha2::{Digest, Sha256};
 use tintype_core::{Error, ErrorKind, Result};
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Part};
 
 /// SHA-256 of a file's bytes.
 pub type ContentHash = [u8; 32];
@@ -23,10 +24,25 @@ pub struct Split {
     pub train: Vec<usize>,
     /// Held out, in the data set's order.
     pub val: Vec<usize>,
+    /// Left alone, in the data set's order: what a data set keeps for the end.
+    pub test: Vec<usize>,
     /// Files whose bytes equal those of another file before them.
     pub duplicates: usize,
     /// Duplicates that lie in a different class than the file they equal.
     pub conflicts: usize,
+}
+
+/// How a data set that does not divide itself is split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Division {
+    /// The share of each class that is held out, above 0 and below 1; of no use with folds.
+    pub val_fraction: f64,
+    /// Parts of about the same size, one of which is held out; 0 for none.
+    pub folds: usize,
+    /// The part that is held out, below `folds`.
+    pub fold: usize,
+    /// Equal seeds split equal files the same way.
+    pub seed: u64,
 }
 
 /// Hashes every sample's file on `threads` threads.
@@ -54,13 +70,15 @@ fn hash_file(path: &Path) -> Option<ContentHash> {
     Some(Sha256::digest(std::fs::read(path).ok()?).into())
 }
 
-/// Splits `data`, holding out `val_fraction` of each class (rounded; at least one unit where the class has two).
+/// Splits `data` as it divides itself, or else by `division`: a share of each class (rounded; at least one unit where
+/// the class has two), or a fold of it.
 ///
-/// `hashes[i]` is the content of sample `i`; samples without one are in neither part.
+/// `hashes[i]` is the content of sample `i`; samples without one are in no part.
 ///
 /// # Errors
 /// `InvalidArgument` when a class would have nothing to learn from, or nothing at all is held out.
-pub fn split(data: &Dataset, hashes: &[Option<ContentHash>], val_fraction: f64, seed: u64) -> Result<Split> {
+pub fn split(data: &Dataset, hashes: &[Option<ContentHash>], division: &Division) -> Result<Split> {
+    let is_divided = data.samples.iter().any(|sample| sample.part == Some(Part::Val));
     let mut result = Split::default();
     // The unit of equal files that a content belongs to, and the side that an earlier class gave it.
     let mut first_class: HashMap<ContentHash, usize> = HashMap::new();
@@ -68,7 +86,8 @@ pub fn split(data: &Dataset, hashes: &[Option<ContentHash>], val_fraction: f64, 
     for class in 0..data.classes.len() {
         let mut units: HashMap<ContentHash, usize> = HashMap::new();
         for (sample, hash) in data.samples.iter().zip(hashes) {
-            let Some(hash) = hash.filter(|_| sample.class == class) else { continue };
+            let is_one = sample.class == class && sample.part != Some(Part::Test);
+            let Some(hash) = hash.filter(|_| is_one) else { continue };
             *units.entry(hash).or_default() += 1;
             match first_class.get(&hash) {
                 Some(&earlier) => {
@@ -80,13 +99,18 @@ pub fn split(data: &Dataset, hashes: &[Option<ContentHash>], val_fraction: f64, 
                 }
             }
         }
-        hold_out(&units, &mut held_out, val_fraction, seed);
+        match division.folds {
+            0 => hold_out(&units, &mut held_out, division),
+            _ => hold_out_fold(&units, &mut held_out, division),
+        }
     }
-    for (index, hash) in hashes.iter().enumerate() {
-        match hash.and_then(|h| held_out.get(&h)) {
-            Some(true) => result.val.push(index),
-            Some(false) => result.train.push(index),
-            None => {}
+    for (index, (sample, hash)) in data.samples.iter().zip(hashes).enumerate() {
+        let Some(hash) = hash else { continue };
+        match (sample.part, held_out.get(hash)) {
+            (Some(Part::Test), _) => result.test.push(index),
+            (Some(Part::Val), _) => result.val.push(index),
+            (_, Some(true)) if !is_divided => result.val.push(index),
+            _ => result.train.push(index),
         }
     }
     require_both(data, &result.train, &result.val)?;
@@ -97,15 +121,14 @@ pub fn split(data: &Dataset, hashes: &[Option<ContentHash>], val_fraction: f64, 
 fn hold_out(
     units: &HashMap<ContentHash, usize>,
     held_out: &mut HashMap<ContentHash, bool>,
-    val_fraction: f64,
-    seed: u64,
+    division: &Division,
 ) {
     let total: usize = units.values().sum();
-    let wanted = ((total as f64 * val_fraction).round() as usize).max(1);
+    let wanted = ((total as f64 * division.val_fraction).round() as usize).max(1);
     let mut taken: usize =
         units.iter().filter(|(h, _)| held_out.get(*h) == Some(&true)).map(|(_, n)| n).sum();
     let mut free: Vec<_> = units.iter().filter(|(h, _)| !held_out.contains_key(*h)).collect();
-    free.sort_by_key(|(hash, _)| order_key(hash, seed));
+    free.sort_by_key(|(hash, _)| order_key(hash, division.seed));
     let mut to_learn = units.keys().filter(|h| held_out.get(*h) == Some(&false)).count() + free.len();
     for (hash, count) in free {
         let hold = taken < wanted && to_learn > 1;
@@ -114,6 +137,19 @@ fn hold_out(
             to_learn -= 1;
         }
         held_out.insert(*hash, hold);
+    }
+}
+
+/// Holds out every so many units of one class: with all folds in turn, each is held out once.
+fn hold_out_fold(
+    units: &HashMap<ContentHash, usize>,
+    held_out: &mut HashMap<ContentHash, bool>,
+    division: &Division,
+) {
+    let mut order: Vec<_> = units.keys().collect();
+    order.sort_by_key(|hash| order_key(hash, division.seed));
+    for (place, hash) in order.into_iter().enumerate() {
+        held_out.entry(*hash).or_insert(place % division.folds == division.fold);
     }
 }
 
@@ -147,11 +183,15 @@ mod tests {
     use super::*;
     use crate::data::Sample;
 
+    fn share(val_fraction: f64, seed: u64) -> Division {
+        Division { val_fraction, folds: 0, fold: 0, seed }
+    }
+
     fn data(classes: &[usize]) -> (Dataset, Vec<Option<ContentHash>>) {
         let samples: Vec<_> = classes
             .iter()
             .enumerate()
-            .map(|(i, &class)| Sample { path: format!("{i}.png").into(), class })
+            .map(|(i, &class)| Sample { path: format!("{i}.png").into(), class, part: None })
             .collect();
         let hashes = (0..samples.len()).map(|i| Some(Sha256::digest(i.to_le_bytes()).into())).collect();
         let count = classes.iter().max().unwrap() + 1;
@@ -161,7 +201,7 @@ mod tests {
     #[test]
     fn each_class_gives_its_share() {
         let (data, hashes) = data(&[[0; 50].as_slice(), &[1; 10], &[2; 2]].concat());
-        let split = split(&data, &hashes, 0.2, 0).unwrap();
+        let split = split(&data, &hashes, &share(0.2, 0)).unwrap();
         assert_eq!(data.class_counts(split.val.iter().map(|&i| &data.samples[i])), [10, 2, 1]);
         assert_eq!(data.class_counts(split.train.iter().map(|&i| &data.samples[i])), [40, 8, 1]);
     }
@@ -174,15 +214,15 @@ mod tests {
             v.sort();
             v
         };
-        let one = split(&data, &hashes, 0.2, 0).unwrap();
+        let one = split(&data, &hashes, &share(0.2, 0)).unwrap();
         let mut turned = data.clone();
         turned.samples.reverse();
         let turned_hashes: Vec<_> = hashes.iter().rev().copied().collect();
-        let two = split(&turned, &turned_hashes, 0.2, 0).unwrap();
+        let two = split(&turned, &turned_hashes, &share(0.2, 0)).unwrap();
         let mut same: Vec<_> = two.val.iter().map(|&i| turned_hashes[i]).collect();
         same.sort();
         assert_eq!(contents(&one), same);
-        assert_ne!(contents(&one), contents(&split(&data, &hashes, 0.2, 1).unwrap()));
+        assert_ne!(contents(&one), contents(&split(&data, &hashes, &share(0.2, 1)).unwrap()));
     }
 
     #[test]
@@ -192,7 +232,7 @@ mod tests {
             hashes[20 + i] = hashes[i];
         }
         hashes[19] = hashes[18];
-        let split = split(&data, &hashes, 0.3, 7).unwrap();
+        let split = split(&data, &hashes, &share(0.3, 7)).unwrap();
         assert_eq!((split.duplicates, split.conflicts), (11, 10));
         for i in &split.val {
             assert!(split.train.iter().all(|j| hashes[*i] != hashes[*j]), "file {i} is on both sides");
@@ -201,13 +241,49 @@ mod tests {
     }
 
     #[test]
+    fn every_image_is_held_out_in_one_fold() {
+        let (data, hashes) = data(&[[0; 23].as_slice(), &[1; 8]].concat());
+        let mut all = Vec::new();
+        for fold in 0..4 {
+            let split = split(&data, &hashes, &Division { folds: 4, fold, ..share(0.2, 3) }).unwrap();
+            let counts = data.class_counts(split.val.iter().map(|&i| &data.samples[i]));
+            assert!((5..=6).contains(&counts[0]) && counts[1] == 2, "{counts:?}");
+            assert_eq!(split.train.len() + split.val.len(), 31);
+            all.extend(split.val);
+        }
+        all.sort_unstable();
+        assert_eq!(all, (0..31).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_data_set_that_divides_itself_is_left_as_it_is() {
+        let (mut data, mut hashes) = data(&[[0; 6].as_slice(), &[1; 6]].concat());
+        for (i, sample) in data.samples.iter_mut().enumerate() {
+            sample.part = Some([Part::Train, Part::Val, Part::Test][i % 3]);
+        }
+        hashes[1] = hashes[0];
+        let split = super::split(&data, &hashes, &share(0.5, 0)).unwrap();
+        assert_eq!((split.train, split.val), (vec![0, 3, 6, 9], vec![1, 4, 7, 10]));
+        assert_eq!((split.test, split.duplicates), (vec![2, 5, 8, 11], 1));
+        data.samples
+            .iter_mut()
+            .filter(|s| s.part == Some(Part::Val))
+            .for_each(|s| s.part = Some(Part::Train));
+        hashes[1] = Some([7; 32]);
+        let split = super::split(&data, &hashes, &share(0.25, 0)).unwrap();
+        assert_eq!((split.train.len() + split.val.len(), split.test.len()), (8, 4), "its test is left alone");
+        assert_eq!(split.val.len(), 2);
+    }
+
+    #[test]
     fn a_class_without_readable_images_is_an_error() {
         let (data, mut hashes) = data(&[0, 0, 0, 1, 1]);
         hashes[3] = None;
         hashes[4] = None;
-        let error = split(&data, &hashes, 0.2, 0).unwrap_err();
+        let error = split(&data, &hashes, &share(0.2, 0)).unwrap_err();
         assert!(error.message().contains("class `1` has no readable image"), "{error}");
-        let error = split(&data, &[Some([0; 32]), None, None, Some([1; 32]), None], 0.2, 0).unwrap_err();
+        let error =
+            split(&data, &[Some([0; 32]), None, None, Some([1; 32]), None], &share(0.2, 0)).unwrap_err();
         assert!(error.message().contains("no readable image is held out"), "{error}");
     }
 
@@ -215,7 +291,7 @@ mod tests {
     fn files_are_hashed_by_content() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a"), "abc").unwrap();
-        let sample = |name: &str| Sample { path: dir.path().join(name), class: 0 };
+        let sample = |name: &str| Sample { path: dir.path().join(name), class: 0, part: None };
         let data =
             Dataset { classes: vec!["x".into()], samples: vec![sample("a"), sample("gone"), sample("a")] };
         let hashes = hash_files(&data, 2);

@@ -169,8 +169,9 @@ fn a_network_from_scratch_and_then_a_new_head_on_it() {
 
 /// The pictures that the split of seed 0 holds out, by the same functions.
 fn copy_held_out(data: &Path, target: &Path) {
-    let set = tintype_train::Dataset::from_class_folders(data, 2).unwrap();
-    let split = tintype_train::split(&set, &tintype_train::hash_files(&set, 1), 0.2, 0).unwrap();
+    let set = tintype_train::Dataset::open(data).unwrap();
+    let division = tintype_train::Division { val_fraction: 0.2, folds: 0, fold: 0, seed: 0 };
+    let split = tintype_train::split(&set, &tintype_train::hash_files(&set, 1), &division).unwrap();
     for sample in split.val.iter().map(|&i| &set.samples[i]) {
         let to = target.join(sample.path.strip_prefix(data).unwrap());
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -209,7 +210,7 @@ fn what_cannot_be_trained_is_refused_before_anything_is_written() {
         (
             format!("{base} backbone=m data={}", dir.path().display()),
             ErrorKind::InvalidArgument,
-            "class folders",
+            "expected at least 2 classes",
         ),
         (format!("{base} scope=all preprocess=clip spec=x"), ErrorKind::InvalidConfig, "exclude each other"),
     ];

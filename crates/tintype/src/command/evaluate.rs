@@ -18,7 +18,7 @@ pub struct EvaluateArgs {
     /// A model directory, a `.mar`, an `.onnx` file or a training run
     pub model: PathBuf,
 
-    /// A folder with one folder of images per class, named as the model's labels, or with images and a `labels.csv`
+    /// A folder with one folder of images per class, named as the model's labels, or with images and a `labels.csv`, or a table
     /// (columns `file` and `label`, or `index`)
     pub data: PathBuf,
 

@@ -62,6 +62,7 @@ impl Progress {
 
     fn images(&mut self, progress: &ImagesProgress) {
         let what = match progress.what {
+            ImagesPass::Examine => "examining",
             ImagesPass::Features => "features",
             ImagesPass::Decode => "decoding",
             ImagesPass::Evaluate => "evaluating",
@@ -95,6 +96,11 @@ impl Subscriber for Progress {
                 self.say(&format!("run {number} ({} of {of}): {}", number + 1, words.join(" ")));
             }
             TrainEvent::Data(facts) => self.say(&data_line(facts)),
+            TrainEvent::Examined(findings) => {
+                for sentence in findings.sentences() {
+                    self.say(&format!("warning: {sentence}"));
+                }
+            }
             TrainEvent::Unreadable { path, reason } => {
                 self.say(&format!("left out `{}`: {reason}", path.display()));
             }
@@ -114,6 +120,9 @@ fn data_line(facts: &DataFacts) -> String {
         total(&facts.train),
         total(&facts.val)
     );
+    if total(&facts.test) > 0 {
+        line += &format!(", {} left for the end", total(&facts.test));
+    }
     if facts.duplicates > 0 {
         line += &format!(", {} duplicates ({} in another class)", facts.duplicates, facts.conflicts);
     }
@@ -163,6 +172,7 @@ mod tests {
             classes: vec!["a".into(), "b".into()],
             train: vec![8, 4],
             val: vec![2, 1],
+            test: vec![0, 0],
             duplicates: 0,
             conflicts: 0,
         };

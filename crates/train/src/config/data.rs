@@ -11,10 +11,23 @@ use super::check;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// A folder with one folder of images per class.
+    /// A folder or a table of images; see [`crate::Dataset::open`].
     pub path: PathBuf,
     /// The share of each class held out for validation, above 0 and below 1.
     pub val_fraction: f64,
+    /// Parts for cross-validation, of which one is held out; 0 for none, or at least 2.
+    #[serde(default)]
+    pub folds: usize,
+    /// The part that is held out, from 0.
+    #[serde(default)]
+    pub fold: usize,
+    /// Whether every image is looked at before anything is learned.
+    #[serde(default = "yes")]
+    pub examine: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl DataConfig {
@@ -23,6 +36,11 @@ impl DataConfig {
     /// # Errors
     /// `InvalidConfig` naming the key, the expected and the found value.
     pub(super) fn validate(&self) -> Result<()> {
-        check("data.val_fraction", "a number above 0 and below 1", self.val_fraction, |x| x > 0.0 && x < 1.0)
+        check("data.val_fraction", "a number above 0 and below 1", self.val_fraction, |x| {
+            x > 0.0 && x < 1.0
+        })?;
+        check("data.folds", "0 or at least 2", self.folds, |n| n != 1)?;
+        let folds = self.folds;
+        check("data.fold", &format!("a number below `data.folds` ({folds})"), self.fold, |n| n < folds.max(1))
     }
 }

@@ -67,7 +67,7 @@ fn changing(folder: &std::path::Path) -> Examples {
         .map(|i| {
             let path = folder.join(format!("{i}.jpg"));
             std::fs::write(&path, jpeg(40 + i, 50, u64::from(i))).unwrap();
-            Sample { path, class: usize::from(i % 2 == 1) }
+            Sample { path, class: usize::from(i % 2 == 1), part: None }
         })
         .collect();
     let data = Dataset { classes: vec!["a".into(), "b".into()], samples };

@@ -10,7 +10,7 @@ const MOST_CLASSES: usize = 100;
 
 /// The card of a training's model.
 pub(super) fn write(told: &Told) -> String {
-    let Told { config, facts, summary, evaluation: e, answers, before } = told;
+    let Told { config, facts, findings: _, summary, evaluation: e, answers, before } = told;
     let start = config.backbone().map_or(config.model.name.clone(), |path| path.display().to_string());
     let begun = match (config.scope, config.backbone()) {
         (Scope::Head, _) => format!("a new last layer on `{start}`"),

@@ -20,7 +20,7 @@ pub(crate) mod tensorboard;
 
 use std::path::Path;
 
-use tintype_core::{Activation, Error, ErrorKind, PostprocessSpec, Result};
+use tintype_core::{Activation, PostprocessSpec, Result};
 
 pub use calibration::{Bin, Calibration};
 
@@ -34,6 +34,8 @@ use crate::run_dir;
 pub(crate) struct Told<'a> {
     pub config: &'a TrainConfig,
     pub facts: &'a DataFacts,
+    /// What a look at the images found, a sentence each.
+    pub findings: &'a [String],
     pub summary: &'a Summary,
     pub evaluation: &'a Evaluation,
     /// The answers over the held-out images, by the calibrated package.
@@ -62,9 +64,7 @@ pub(crate) fn fit(answers: &Answers, config: &CalibrationConfig) -> PostprocessS
 /// # Errors
 /// `Io`; `Internal` when a figure cannot be written.
 pub(crate) fn write(run_dir: &Path, told: &Told) -> Result<()> {
-    let json = serde_json::to_string_pretty(told.evaluation)
-        .map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
-    run_dir::write(&run_dir.join("confusion.json"), &json)?;
+    run_dir::write_json(&run_dir.join("confusion.json"), told.evaluation)?;
     run_dir::write(&run_dir.join("confusion.txt"), &told.evaluation.to_table())?;
     let history = history::read(&run_dir.join("metrics.jsonl"))?;
     run_dir::write(&run_dir.join("metrics.csv"), &history::to_csv(&history))?;

@@ -25,7 +25,7 @@ const MOST_MISTAKES: usize = 24;
 /// # Errors
 /// `Internal` when the configuration cannot be written.
 pub(super) fn of_training(told: &Told, history: &[Epoch]) -> Result<String> {
-    let Told { config, facts, summary, evaluation, answers, before } = told;
+    let Told { config, facts, findings, summary, evaluation, answers, before } = told;
     let mut body = format!("<h1>{}</h1>\n", escaped(&config.name));
     let scope = if config.scope == crate::config::Scope::Head { "a new last layer" } else { "every layer" };
     let start = config.backbone().map_or(config.model.name.clone(), |path| path.display().to_string());
@@ -46,7 +46,7 @@ pub(super) fn of_training(told: &Told, history: &[Epoch]) -> Result<String> {
     body += &confusion(evaluation);
     body += &classes(evaluation, answers);
     body += &mistakes(answers);
-    body += &data(facts);
+    body += &data(facts, findings);
     body += &unreadable(&evaluation.errors);
     let _ = writeln!(
         body,
@@ -252,16 +252,18 @@ fn mistakes(answers: &Answers) -> String {
     text + "</div>\n"
 }
 
-fn data(facts: &DataFacts) -> String {
-    let DataFacts { classes, train, val, duplicates, conflicts } = facts;
+fn data(facts: &DataFacts, findings: &[String]) -> String {
+    let DataFacts { classes, train, val, test, duplicates, conflicts } = facts;
     let total = |counts: &[usize]| counts.iter().sum::<usize>();
     let mut text = format!(
-        "<h2>Data</h2>\n<p>{} classes, {} images to learn from, {} held out; {duplicates} duplicates, {conflicts} of them \
-         in another class.</p>\n<div class='wide'><table><thead><tr><th>class</th><th></th><th>to learn from</th>\
+        "<h2>Data</h2>\n<p>{} classes, {} images to learn from, {} held out, {} left for the end; {duplicates} duplicates, \
+         {conflicts} of them in another class.</p>\n{}<div class='wide'><table><thead><tr><th>class</th><th></th><th>to learn from</th>\
          <th>held out</th></tr></thead><tbody>\n",
         classes.len(),
         total(train),
         total(val),
+        total(test),
+        list(findings),
     );
     let most = train.iter().copied().max().unwrap_or(0).max(1);
     for (i, class) in classes.iter().enumerate().take(MOST_ROWS) {
@@ -276,6 +278,14 @@ fn data(facts: &DataFacts) -> String {
         );
     }
     text + "</tbody></table></div>\n"
+}
+
+fn list(findings: &[String]) -> String {
+    if findings.is_empty() {
+        return String::new();
+    }
+    let items: String = findings.iter().map(|finding| format!("<li>{}</li>", escaped(finding))).collect();
+    format!("<ul>{items}</ul>\n")
 }
 
 fn unreadable(errors: &[FileError]) -> String {

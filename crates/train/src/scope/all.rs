@@ -95,6 +95,11 @@ impl Network {
         Ok(Self { model, plan, shape, spec })
     }
 
+    /// The shape of a prepared image.
+    pub fn shape(&self) -> [usize; 3] {
+        self.shape
+    }
+
     /// Decodes the images and trains.
     ///
     /// # Errors

@@ -36,6 +36,11 @@ impl Frozen {
         Ok(Self { model, output, features, width, plan, spec })
     }
 
+    /// The shape of a prepared image, where that is fixed.
+    pub fn shape(&self) -> Option<[usize; 3]> {
+        self.plan.output_shape()
+    }
+
     /// Computes the features, trains the head on them, and puts it in place.
     ///
     /// # Errors
