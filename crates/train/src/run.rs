@@ -40,8 +40,9 @@ pub struct Outcome {
 
 /// Trains as `config` says, tells `subscriber` of it, and writes the run directory.
 ///
-/// A requested stop ends training after the step it is in; the best epoch so far is kept and written. While images are
-/// still decoded there is nothing to keep: then the answer is `Cancelled`.
+/// A requested stop ends training after the step it is in; the best epoch so far is kept and written, and with
+/// `config.resume` the run goes on from that step as if it had not been stopped. While images are still decoded there is
+/// nothing to keep: then the answer is `Cancelled`.
 ///
 /// # Errors
 /// `InvalidConfig`, `InvalidArgument`, `NotFound` and `InvalidModel` for what the configuration names;
@@ -79,7 +80,11 @@ pub fn train(
     let run_dir = run_dir::open(config)?;
     let checkpoints = Checkpoints::of(&run_dir);
     job.checkpoints = Some(&checkpoints);
-    run_dir::write(&run_dir.join("config.yaml"), &config.to_yaml()?)?;
+    let resumed = config.resume.is_some();
+    let write_config = || run_dir::write(&run_dir.join("config.yaml"), &config.to_yaml()?);
+    if !resumed {
+        write_config()?;
+    }
     let mut log = match config.resume {
         Some(_) => JsonLines::resume(run_dir.join("metrics.jsonl"), completed(&checkpoints)?)?,
         None => JsonLines::create(run_dir.join("metrics.jsonl"))?,
@@ -88,6 +93,11 @@ pub fn train(
     let trained = job.run(ready, &mut (&mut log, (&mut board, &mut *subscriber)))?;
     log.finish()?;
     board.finish()?;
+    if resumed {
+        // Not before the checkpoint has proved to be of this configuration.
+        write_config()?;
+        run_dir::clear_model(&run_dir)?;
+    }
     let confusion = trained.confusion.clone();
     let left = Left {
         config,
@@ -147,7 +157,8 @@ impl Left<'_> {
         }
         let model_dir = package.write_dir(&run_dir.join("model"))?;
         let archive = run_dir.join(format!("{}.mar", config.name));
-        package.write_mar(&archive, &MarOptions::default())?;
+        let overwrite = config.resume.is_some();
+        package.write_mar(&archive, &MarOptions { overwrite, ..MarOptions::default() })?;
         let told = Told {
             config,
             facts,

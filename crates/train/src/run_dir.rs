@@ -74,6 +74,18 @@ pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     write(path, &json.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?)
 }
 
+/// Removes the model of a run that was stopped and has gone on, to make room for the new one.
+///
+/// # Errors
+/// `Io`.
+pub(crate) fn clear_model(run_dir: &Path) -> Result<()> {
+    let model = run_dir.join("model");
+    match std::fs::remove_dir_all(&model) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(Error::io(&model, e)),
+        _ => Ok(()),
+    }
+}
+
 /// UTC as `2026-01-31_13-45-09`: sorts by time and is a plain file name everywhere.
 fn timestamp(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());

@@ -67,6 +67,8 @@ struct Seen {
     epochs: usize,
     stop: Stop,
     stop_at_features: bool,
+    steps: usize,
+    stop_at_step: Option<usize>,
 }
 
 impl Subscriber for Seen {
@@ -74,6 +76,12 @@ impl Subscriber for Seen {
         match event {
             TrainEvent::Unreadable { path, .. } => self.unreadable.push(path.clone()),
             TrainEvent::Epoch(_) => self.epochs += 1,
+            TrainEvent::Step(_) => {
+                self.steps += 1;
+                if self.stop_at_step == Some(self.steps) {
+                    self.stop.request();
+                }
+            }
             TrainEvent::Data(_) if self.stop_at_features => self.stop.request(),
             _ => {}
         }
@@ -190,6 +198,42 @@ fn equal_seeds_give_equal_networks() {
         std::fs::read(outcome.model_dir.join("1/model.onnx")).unwrap()
     };
     assert!(train_again("one") == train_again("two"), "two runs of one seed differ");
+}
+
+#[test]
+fn a_stopped_run_resumes_to_what_it_would_have_become() {
+    let dir = tempfile::tempdir().unwrap();
+    draw(&dir.path().join("data"));
+    let words = |name: &str| {
+        let run = dir.path().join(name);
+        let recipe =
+            "trainer.epochs=4 augment=strong optim=adamw trainer.ema.decay=0.9 trainer.label_smoothing=0.1";
+        let schedule = "optim.schedule.name=cosine optim.schedule.unit=step";
+        from_scratch(dir.path(), &format!("run_dir={} {recipe} {schedule}", run.display()))
+    };
+    let whole = run(&words("whole"), &mut Seen::default()).unwrap();
+    let mut seen = Seen { stop_at_step: Some(5), ..Seen::default() };
+    let stopped = run(&words("parts"), &mut seen).unwrap();
+    assert!(stopped.summary.stopped);
+    let word = format!("resume={}", stopped.run_dir.display());
+    let resumed = run(&word, &mut Seen::default()).unwrap();
+    let bytes = |outcome: &Outcome| std::fs::read(outcome.model_dir.join("1/model.onnx")).unwrap();
+    assert!(bytes(&resumed) == bytes(&whole), "the weights differ");
+    assert_eq!(resumed.evaluation, whole.evaluation);
+    let epochs = |outcome: &Outcome| -> Vec<(u64, f64)> {
+        let text = std::fs::read_to_string(outcome.run_dir.join("metrics.jsonl")).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let epochs = lines.filter(|line| line["event"] == "epoch");
+        epochs.map(|line| (line["epoch"].as_u64().unwrap(), line["train_loss"].as_f64().unwrap())).collect()
+    };
+    assert_eq!(epochs(&resumed), epochs(&whole));
+
+    let other = format!("{word} model.widths=[8,8,16,8]");
+    let error = run(&other, &mut Seen::default()).unwrap_err();
+    assert!(error.message().contains("is of another network"), "{error}");
+    assert_eq!(bytes(&resumed), bytes(&whole), "a refusal changes nothing");
+    let nothing = format!("resume={}", dir.path().join("data").display());
+    assert!(run(&nothing, &mut Seen::default()).is_err());
 }
 
 #[test]

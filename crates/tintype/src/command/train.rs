@@ -56,6 +56,10 @@ pub struct TrainArgs {
     #[arg(long, value_name = "N")]
     threads: Option<usize>,
 
+    /// Go on with a run that was stopped, from its last checkpoint and with its settings; `resume=RUN` for short
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["multirun", "config_dir", "config_name"])]
+    resume: Option<PathBuf>,
+
     /// List the finished runs under `runs`, or under a folder given in place of settings
     #[arg(long)]
     list: bool,
@@ -125,7 +129,8 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
 impl TrainArgs {
     fn words(&self) -> Vec<String> {
         let threads = self.threads.map(|n| format!("++trainer.threads={n}"));
-        self.settings.iter().cloned().chain(threads).collect()
+        let resume = self.resume.as_ref().map(|run| format!("resume={}", run.display()));
+        self.settings.iter().cloned().chain(threads).chain(resume).collect()
     }
 
     fn search(&self) -> Search {
@@ -148,6 +153,9 @@ fn print(out: &mut impl Write, outcome: &Outcome) -> std::io::Result<()> {
         summary.epochs,
         summary.seconds
     )?;
+    if summary.stopped {
+        writeln!(out, "resume   tintype train --resume {}", run_dir.display())?;
+    }
     writeln!(out, "run      {}", run_dir.display())?;
     writeln!(out, "archive  {}", archive.display())
 }
