@@ -4,8 +4,8 @@
 Usage: bench_scheduler.py TINTYPE ECHO [--values N] [--seconds S] [--rounds R] [--concurrency C]
 
 TINTYPE is the binary, ECHO the example `echo` of tintype-server, both release builds. The model answers FP32 tensors as they
-are, as many requests a run as there are connections; the body is its binary request. `wrk` asks both in turns, from the second core; each server has the first one alone. Needs
-`wrk` and the Python package `onnx`.
+are, at most as many in a run as there are connections; the body is its binary request. `wrk` asks both in turns, from the
+second core; each server has the first one alone. Needs `wrk` and the Python package `onnx`.
 """
 
 import argparse

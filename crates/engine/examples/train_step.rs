@@ -1,7 +1,7 @@
-//! Times training steps of the small CNN: forward, gradients and Adam, on random pictures.
+//! Times training steps of an architecture: forward, gradients and Adam, on random pictures.
 //!
 //! ```text
-//! cargo run --release -p tintype-engine --example train_step -- [STEPS] [THREADS]
+//! cargo run --release -p tintype-engine --example train_step -- ARCH [STEPS] [THREADS] [BATCH] [IMAGE]
 //! ```
 //! Prints one line of JSON: `{"steps": [ms, …], "cpu_ms": …, "loss": …}`, without the first two steps, which
 //! allocate. `scripts/compare_train_step.py` runs it in turns with PyTorch.
@@ -11,12 +11,10 @@ use std::time::Instant;
 use tintype_core::{Error, ErrorKind, ModelSource, Result, Tensor};
 use tintype_engine::ort::OrtBackend;
 use tintype_engine::{Backend, SessionOptions};
-use tintype_graph::arch::{SmallCnn, small_cnn};
+use tintype_graph::arch::{self, ArchSpec};
 use tintype_graph::{GradientOptions, differentiate};
 
-const BATCH: usize = 32;
-const IMAGE: usize = 64;
-const CLASSES: usize = 2;
+const CLASSES: usize = 5;
 /// Steps that are not timed.
 const WARM_UP: usize = 2;
 
@@ -27,18 +25,14 @@ fn main() -> Result<()> {
             Error::new(ErrorKind::InvalidArgument, format!("expected a number, found `{text}`"))
         }),
     };
-    let (steps, threads): (usize, usize) = (argument(1, 10)?, argument(2, 2)?);
+    let (steps, threads): (usize, usize) = (argument(2, 10)?, argument(3, 2)?);
+    let (batch, image): (usize, usize) = (argument(4, 32)?, argument(5, 0)?);
+    let name = std::env::args().nth(1).unwrap_or_else(|| "small_cnn".to_owned());
+    let architecture = arch::find(&name)?;
+    let image = if image == 0 { architecture.image } else { image };
 
-    let spec = SmallCnn {
-        classes: CLASSES,
-        image: IMAGE,
-        widths: [64, 128, 256, 512],
-        hidden: 100,
-        dropout: 0.5,
-        seed: 1,
-    };
-    let options = GradientOptions { batch: BATCH, fused: true, trainable: &|_| true };
-    let graph = differentiate(&small_cnn(&spec)?, &options)?;
+    let model = architecture.build(&ArchSpec { image, ..ArchSpec::new(CLASSES) })?;
+    let graph = differentiate(&model, &GradientOptions { batch, fused: true, trainable: &|_| true })?;
     let source = ModelSource::Bytes(graph.model.to_bytes().into());
     let options = SessionOptions {
         intra_threads: threads,
@@ -48,10 +42,10 @@ fn main() -> Result<()> {
     };
     let mut session = OrtBackend::new()?.load(&source, &options)?;
 
-    let pictures = (0..BATCH * 3 * IMAGE * IMAGE).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0);
-    let pictures = Tensor::new([BATCH, 3, IMAGE, IMAGE], pictures.collect::<Vec<_>>())?;
-    let targets = (0..BATCH * CLASSES).map(|i| if i % CLASSES == i / CLASSES % CLASSES { 1.0 } else { 0.0 });
-    let targets = Tensor::new([BATCH, CLASSES], targets.collect::<Vec<f32>>())?;
+    let pictures = (0..batch * 3 * image * image).map(|i| ((i * 7919) % 1000) as f32 / 500.0 - 1.0);
+    let pictures = Tensor::new([batch, 3, image, image], pictures.collect::<Vec<_>>())?;
+    let targets = (0..batch * CLASSES).map(|i| if i % CLASSES == i / CLASSES % CLASSES { 1.0 } else { 0.0 });
+    let targets = Tensor::new([batch, CLASSES], targets.collect::<Vec<f32>>())?;
     let mut parameters = Vec::new();
     for parameter in &graph.parameters {
         parameters.push(Tensor::new(parameter.shape.clone(), parameter.values.clone())?);

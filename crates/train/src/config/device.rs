@@ -10,12 +10,12 @@ use tintype_core::{Error, ErrorKind};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {
-    /// A GPU where there is one that works, else the CPU.
+    /// The best that training can use: the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The NVIDIA GPU of this number.
+    /// The NVIDIA GPU of this number, which training does not use yet and refuses.
     Cuda(u32),
 }
 
