@@ -328,6 +328,8 @@ def check_metrics(server):
         status, headers, text = http(url)
         assert status == 200 and headers["Content-Type"].startswith("text/plain"), headers
         assert b'nv_inference_count{model="double",version="1"}' in text, text[:2000]
+        summary = b'nv_inference_queue_summary_us{model="double",version="1",quantile="0.999"} '
+        assert summary in text, text[:2000]
     assert http(f"{server.metrics}/v2")[0] == 404
 
 

@@ -125,12 +125,10 @@ impl Admitted {
             .watched(async |work| {
                 let (id, deadline) = (request.id.clone(), request.deadline);
                 let named = |error: Error| name_request(&id, error);
-                let key =
-                    work.model.config().response_cache.as_ref().filter(|cache| cache.enable).and_then(|_| {
-                        let cache = work.shared.cache.as_ref()?;
-                        let model = (work.model.name.as_ref(), work.model.number, work.model.loading);
-                        Some((cache.clone(), cache::key(model, &request.inputs, &request.outputs)))
-                    });
+                let key = work.shared.cache.as_ref().filter(|_| work.model.caches()).map(|cache| {
+                    let model = (work.model.name.as_ref(), work.model.number, work.model.loading);
+                    (cache.clone(), cache::key(model, &request.inputs, &request.outputs))
+                });
                 if let Some((cache, key)) = &key {
                     let started = Instant::now();
                     let found = cache.get(key);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tintype_core::image::Limits;
-use tintype_core::triton::{Defaults, TraceSettings};
+use tintype_core::triton::{Defaults, LatencyMetrics, TraceSettings};
 use tintype_core::{Error, ErrorKind, Result, cores};
 
 /// The largest batch where neither the operator nor the model says otherwise; Triton's number.
@@ -27,6 +27,25 @@ pub struct RuntimeConfig {
     pub repository: RepositoryConfig,
     /// Which requests are traced; none by default.
     pub trace: TraceSettings,
+    /// What is told at `/metrics`.
+    pub metrics: MetricsConfig,
+}
+
+/// What is told at `/metrics` beside counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricsConfig {
+    /// How latencies are told; as counters by default.
+    pub latencies: LatencyMetrics,
+    /// The load of processors and memory; told by default, where Linux keeps it.
+    pub cpu: bool,
+    /// The load of GPUs; told by default, where NVIDIA's library NVML is found.
+    pub gpu: bool,
+}
+
+impl Default for MetricsConfig {
+    fn default() -> Self {
+        Self { latencies: LatencyMetrics::default(), cpu: true, gpu: true }
+    }
 }
 
 impl Default for RuntimeConfig {
@@ -38,6 +57,7 @@ impl Default for RuntimeConfig {
             cache_bytes: 0,
             repository: RepositoryConfig::default(),
             trace: TraceSettings::default(),
+            metrics: MetricsConfig::default(),
         }
     }
 }

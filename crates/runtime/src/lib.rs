@@ -41,7 +41,7 @@ mod trace;
 mod warm_up;
 
 pub use admitted::Admitted;
-pub use config::{Control, LoadOptions, RepositoryConfig, RuntimeConfig};
+pub use config::{Control, LoadOptions, MetricsConfig, RepositoryConfig, RuntimeConfig};
 pub use model::{Description, ModelState, ModelStatus};
 pub use registry::IndexEntry;
 pub use repository::Overrides;

@@ -114,6 +114,11 @@ impl Model {
         self.signature().config()
     }
 
+    /// Whether it asks for its answers to be cached.
+    pub(crate) fn caches(&self) -> bool {
+        self.config().response_cache.as_ref().is_some_and(|cache| cache.enable)
+    }
+
     /// The pipeline of a model that is not an ensemble.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ use crate::prepare::PrepareQueue;
 use crate::registry::{IndexEntry, Missing, Registry, SHUTTING_DOWN};
 use crate::repository::Repository;
 use crate::shared::Shared;
-use crate::stats::{Exposed, Machine, ModelStatistics, Stats, write_triton};
+use crate::stats::{Exposed, Gpus, Machine, ModelStatistics, Stats, write_triton};
 use crate::threads::Threads;
 use crate::trace::Tracing;
 use crate::{Admitted, Answer, LoadOptions, ModelStatus, Request, RuntimeConfig};
@@ -54,6 +54,7 @@ pub struct Runtime {
     pub(crate) config: RuntimeConfig,
     pub(crate) stats: Stats,
     machine: Machine,
+    gpus: Gpus,
     pub(crate) shared: Arc<Shared>,
     pub(crate) repository: Repository,
     tracing: Tracing,
@@ -82,8 +83,9 @@ impl Runtime {
         let cache = (config.cache_bytes > 0).then(|| Arc::new(ResponseCache::new(config.cache_bytes)));
         Ok(Self {
             backend,
-            stats: Stats::new(),
+            stats: Stats::new(&config.metrics.latencies),
             machine: Machine::default(),
+            gpus: Gpus::default(),
             bytes: Arc::new(ByteBudget::new(config.max_inflight_bytes)),
             repository: Repository::new(config.repository.clone()),
             tracing: Tracing::new(config.trace.clone())?,
@@ -230,7 +232,8 @@ impl Runtime {
         index
     }
 
-    /// Writes the metrics of all models in Prometheus' text format.
+    /// Writes the metrics of all models, and of the machine, in Prometheus' text format. May block for milliseconds where
+    /// there are GPUs to ask.
     ///
     /// # Errors
     /// `Internal` when a metric cannot be written.
@@ -244,14 +247,23 @@ impl Runtime {
                 tags: &model.config().metric_tags,
                 counters: &model.stats.counters,
                 pending: u64::try_from(model.stats.in_flight.get()).unwrap_or(0),
+                cached: self.shared.cache.is_some() && model.caches(),
             })
             .collect();
-        let written = self
-            .stats
-            .write(out)
-            .and_then(|()| write_triton(&exposed, out))
-            .and_then(|()| self.machine.write(out));
-        written.map_err(|e| Error::new(ErrorKind::Internal, "writing metrics").with_source(e))
+        let chosen = &self.config.metrics;
+        let mut write = || {
+            self.stats.write(out)?;
+            write_triton(&exposed, &chosen.latencies, out)?;
+            if chosen.cpu {
+                self.machine.write(out)?;
+            }
+            if chosen.gpu {
+                self.gpus.write(out)?;
+            }
+            Ok(())
+        };
+        write()
+            .map_err(|e: std::fmt::Error| Error::new(ErrorKind::Internal, "writing metrics").with_source(e))
     }
 
     /// Admits no more, finishes what was admitted, and joins all threads.

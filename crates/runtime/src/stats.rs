@@ -2,20 +2,24 @@
 //!
 //! A model's handles are looked up once, when it is loaded; a request only touches them.
 
+mod gpu;
 mod machine;
+mod summary;
 mod tally;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::{Registry, Unit};
 use tintype_core::ErrorKind;
+use tintype_core::triton::LatencyMetrics;
 
+pub(crate) use gpu::Gpus;
 pub(crate) use machine::Machine;
 pub use tally::{BatchTally, ModelStatistics, Tally};
 pub(crate) use tally::{Counters, Exposed, write as write_triton};
@@ -90,10 +94,12 @@ pub(crate) struct Stats {
     restarts: Family<ByModel, Counter>,
     /// By name and version; they outlive a reload, as counters must.
     counters: Mutex<BTreeMap<(String, u64), Arc<Counters>>>,
+    /// What the counters keep beside themselves.
+    latencies: LatencyMetrics,
 }
 
 impl Stats {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(told: &LatencyMetrics) -> Self {
         let mut registry = Registry::with_prefix("tintype");
         let stats = Self {
             requests: Family::default(),
@@ -103,6 +109,7 @@ impl Stats {
             instances: Family::default(),
             restarts: Family::default(),
             counters: Mutex::default(),
+            latencies: told.clone(),
             registry: Registry::default(),
         };
         registry.register(
@@ -130,7 +137,9 @@ impl Stats {
     /// One model version's handles.
     pub(crate) fn for_model(&self, name: &str, version: u64) -> ModelStats {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
-        let counters = counters.entry((name.to_owned(), version)).or_default().clone();
+        let counters = counters.entry((name.to_owned(), version));
+        let counters =
+            counters.or_insert_with(|| Counters::new(&self.latencies, Instant::now()).into()).clone();
         let model = ByModel { model: name.to_owned() };
         let stage = |stage| self.stages.get_or_create_owned(&ByStage { model: name.to_owned(), stage });
         let ok = ByOutcome { model: name.to_owned(), outcome: "ok" };

@@ -13,9 +13,16 @@ pub(crate) async fn run<T: Send + 'static>(
     size: usize,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    if size < MUCH {
-        return work();
-    }
+    if size < MUCH { work() } else { elsewhere(work).await }
+}
+
+/// Does `work` on another thread.
+///
+/// # Errors
+/// Those of `work`; `Internal` when it panics on its thread.
+pub(crate) async fn elsewhere<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| Error::new(ErrorKind::Internal, "work on a request panicked").with_source(error))?
 }

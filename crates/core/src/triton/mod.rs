@@ -3,7 +3,7 @@
 //! * [`parse`] and [`from_json`] read one, [`to_json`] and [`to_text`] write it; [`proto`] holds the messages;
 //! * [`fields`] says of every field that is set what it does here;
 //! * [`choose_versions`] applies the version policy;
-//! * [`TraceSettings`] are what its trace extension sets.
+//! * [`TraceSettings`] are what its trace extension sets, [`LatencyMetrics`] what `--metrics-config` does.
 //!
 //! What a configuration means for the tensors of a request is [`Signature`](crate::Signature)'s; scheduling by it is
 //! `tintype-runtime`'s.
@@ -12,6 +12,7 @@ mod check;
 mod datatype;
 mod defaults;
 mod fields;
+mod metrics;
 mod print;
 pub mod proto;
 pub(crate) mod shape;
@@ -22,6 +23,7 @@ mod versions;
 pub use check::{check, complete_backend};
 pub use defaults::{Defaults, normalize};
 pub use fields::{FIELDS, Field, FieldUse, How, fields};
+pub use metrics::{LatencyMetrics, parse_metrics_config};
 pub use print::{to_json, to_text};
 pub use proto::ModelConfig;
 pub use text::{from_json, parse};

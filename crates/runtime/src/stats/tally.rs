@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tintype_core::ErrorKind;
+use tintype_core::triton::LatencyMetrics;
 
+use super::summary::{self, Series, Summaries, Summarised};
 use crate::job::Times;
 
 /// How often and how long.
@@ -124,9 +126,16 @@ pub(crate) struct Counters {
     batches: Mutex<BTreeMap<usize, BatchTally>>,
     /// Nanoseconds that loading took, the last time.
     load: AtomicU64,
+    /// Where the operator asks for them.
+    summaries: Option<Summaries>,
 }
 
 impl Counters {
+    pub(crate) fn new(latencies: &LatencyMetrics, now: Instant) -> Self {
+        let summaries = latencies.summaries.then(|| Summaries::new(&latencies.quantiles, now));
+        Self { summaries, ..Self::default() }
+    }
+
     /// A request of `rows` rows was answered after `total`; `output` went into the answer.
     pub(crate) fn succeeded(&self, rows: usize, total: Duration, times: Times, output: Duration) {
         self.answered(total);
@@ -135,6 +144,13 @@ impl Counters {
         self.input.add(times.input);
         self.infer.add(times.infer);
         self.output.add(output);
+        self.summarise([
+            (Series::Request, total),
+            (Series::Queue, times.queue),
+            (Series::ComputeInput, times.input),
+            (Series::ComputeInfer, times.infer),
+            (Series::ComputeOutput, output),
+        ]);
         if times.batch > 0 {
             let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
             let batch = batches.entry(times.batch).or_default();
@@ -154,11 +170,14 @@ impl Counters {
     pub(crate) fn hit(&self, total: Duration, lookup: Duration) {
         self.answered(total);
         self.cache_hit.add(lookup);
+        let waited = Duration::ZERO;
+        self.summarise([(Series::Request, total), (Series::Queue, waited), (Series::CacheHit, lookup)]);
     }
 
     /// An answer was not in the cache.
     pub(crate) fn missed(&self, lookup: Duration) {
         self.cache_miss.add(lookup);
+        self.summarise([(Series::CacheMiss, lookup)]);
     }
 
     pub(crate) fn failed(&self, kind: ErrorKind, total: Duration) {
@@ -193,6 +212,14 @@ impl Counters {
         }
     }
 
+    fn summarise<const N: usize>(&self, times: [(Series, Duration); N]) {
+        let Some(summaries) = &self.summaries else { return };
+        let now = Instant::now();
+        for (series, time) in times {
+            summaries.observe(series, time, now);
+        }
+    }
+
     fn answered(&self, total: Duration) {
         self.success.add(total);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -209,11 +236,19 @@ pub(crate) struct Exposed<'a> {
     pub(crate) counters: &'a Counters,
     /// Requests that wait or run.
     pub(crate) pending: u64,
+    /// Whether its answers are cached.
+    pub(crate) cached: bool,
 }
 
 /// Writes Triton's metrics in Prometheus' text format: its names have no `_total`, which OpenMetrics would demand.
-pub(crate) fn write(models: &[Exposed<'_>], out: &mut String) -> std::fmt::Result {
+pub(crate) fn write(
+    models: &[Exposed<'_>],
+    latencies: &LatencyMetrics,
+    out: &mut String,
+) -> std::fmt::Result {
     type Read = fn(&ModelStatistics) -> u64;
+    /// So many of these are no latencies; Triton counts its cache's among those that are.
+    const COUNTS: usize = 3;
     const METRICS: [(&str, &str, Read); 12] = [
         ("nv_inference_request_success", "Number of successful inference requests, all batch sizes", |s| {
             s.success.count
@@ -262,7 +297,8 @@ pub(crate) fn write(models: &[Exposed<'_>], out: &mut String) -> std::fmt::Resul
     ];
     let labels: Vec<String> = models.iter().map(labels).collect();
     let read: Vec<ModelStatistics> = models.iter().map(|m| m.counters.read(m.name, m.version)).collect();
-    for (name, help, value) in METRICS {
+    let shown = if latencies.counters { &METRICS[..] } else { &METRICS[..COUNTS] };
+    for (name, help, value) in shown {
         head(out, name, help, "counter")?;
         for (labels, model) in labels.iter().zip(&read) {
             writeln!(out, "{name}{{{labels}}} {}", value(model))?;
@@ -287,7 +323,15 @@ pub(crate) fn write(models: &[Exposed<'_>], out: &mut String) -> std::fmt::Resul
         let seconds = Duration::from_nanos(model.counters.load.load(Ordering::Relaxed)).as_secs_f64();
         writeln!(out, "{name}{{{labels}}} {seconds}")?;
     }
-    Ok(())
+    let summarised: Vec<Summarised<'_>> = labels
+        .iter()
+        .zip(models)
+        .filter_map(|(labels, model)| {
+            let summaries = model.counters.summaries.as_ref()?;
+            Some(Summarised { labels, summaries, cached: model.cached })
+        })
+        .collect();
+    summary::write(&summarised, Instant::now(), out)
 }
 
 fn head(out: &mut String, name: &str, help: &str, kind: &str) -> std::fmt::Result {
@@ -334,8 +378,10 @@ mod tests {
         let mut text = String::new();
         let none = BTreeMap::new();
         let tags = BTreeMap::from([("cost center".to_owned(), "a \"b\"".to_owned())]);
-        let exposed = |name, tags| Exposed { name, version: 3, tags, counters: &counters, pending: 7 };
-        write(&[exposed("m", &none), exposed("n", &tags)], &mut text).unwrap();
+        let exposed =
+            |name, tags| Exposed { name, version: 3, tags, counters: &counters, pending: 7, cached: false };
+        let latencies = LatencyMetrics::default();
+        write(&[exposed("m", &none), exposed("n", &tags)], &latencies, &mut text).unwrap();
         for line in [
             "nv_inference_request_success{model=\"m\",version=\"3\"} 2",
             "nv_inference_queue_duration_us{model=\"m\",version=\"3\"} 1000",

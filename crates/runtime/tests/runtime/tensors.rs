@@ -1,9 +1,9 @@
 //! Tensors in, tensors out: names, shapes, and who is told what.
 
-use tintype_core::triton;
+use tintype_core::triton::{self, LatencyMetrics};
 use tintype_core::{DType, ErrorKind, NamedTensor, Package, Tensor, TensorSpec};
 use tintype_engine::mock::{MockBackend, MockModel};
-use tintype_runtime::{InferRequest, LoadOptions, RuntimeConfig};
+use tintype_runtime::{InferRequest, LoadOptions, MetricsConfig, RuntimeConfig};
 
 use crate::support::*;
 
@@ -111,6 +111,60 @@ async fn statistics_are_tritons() {
     let mut metrics = String::new();
     runtime.write_metrics(&mut metrics).unwrap();
     assert!(metrics.contains("nv_inference_request_success{model=\"m\",version=\"1\"} 2"), "{metrics}");
+}
+
+#[tokio::test]
+async fn latencies_are_told_in_the_kinds_of_metrics_that_are_asked_for() {
+    let spec = TensorSpec { name: "x".into(), dtype: DType::F32, shape: vec![None, Some(2)] };
+    let model = MockModel::echo(vec![spec]).output_names(["y"]);
+    let told = async |config: RuntimeConfig| {
+        let config = RuntimeConfig { prepare_threads: 1, cache_bytes: 1 << 20, ..config };
+        let runtime = with(config, MockBackend::new(model.clone()));
+        let cached = triton::parse("response_cache { enable: true }").unwrap();
+        for (name, config) in [("kept", Some(cached.into())), ("not", None)] {
+            runtime
+                .load(
+                    &Package { config, ..plain(name) },
+                    &LoadOptions { instances: 1, ..LoadOptions::default() },
+                )
+                .unwrap();
+            for _ in 0..2 {
+                runtime.admit_version(name, None, 0).unwrap().infer(tensors(&[1.0, 2.0])).await.unwrap();
+            }
+        }
+        let mut metrics = String::new();
+        runtime.write_metrics(&mut metrics).unwrap();
+        metrics
+    };
+    let default = told(RuntimeConfig::default()).await;
+    assert!(!default.contains("summary"), "{default}");
+    assert!(default.contains("nv_inference_queue_duration_us{model=\"kept\""), "{default}");
+
+    let latencies = LatencyMetrics {
+        counters: false,
+        summaries: true,
+        quantiles: vec![0.25],
+        ..LatencyMetrics::default()
+    };
+    let metrics = MetricsConfig { latencies, cpu: false, gpu: false };
+    let chosen = told(RuntimeConfig { metrics, ..RuntimeConfig::default() }).await;
+    for line in [
+        "nv_inference_request_success{model=\"kept\",version=\"1\"} 2",
+        "nv_inference_request_summary_us_count{model=\"kept\",version=\"1\"} 2",
+        "nv_inference_request_summary_us_count{model=\"not\",version=\"1\"} 2",
+        "nv_inference_queue_summary_us_count{model=\"kept\",version=\"1\"} 2",
+        "nv_inference_compute_infer_summary_us_count{model=\"kept\",version=\"1\"} 1",
+        "nv_cache_hit_summary_per_model_count{model=\"kept\",version=\"1\"} 1",
+        "nv_cache_miss_summary_per_model_count{model=\"kept\",version=\"1\"} 1",
+    ] {
+        assert!(chosen.lines().any(|found| found == line), "`{line}` is not in\n{chosen}");
+    }
+    assert!(chosen.contains("nv_inference_queue_summary_us{model=\"not\",version=\"1\",quantile=\"0.25\"} "));
+    for absent in
+        ["duration_us", "nv_cache_num", "nv_cpu", "nv_cache_hit_summary_per_model_count{model=\"not\""]
+    {
+        assert!(!chosen.contains(absent), "`{absent}` is in\n{chosen}");
+    }
 }
 
 #[tokio::test]

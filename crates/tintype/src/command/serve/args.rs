@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, builder::BoolishValueParser};
-use tintype_core::triton::parse_trace_config;
+use tintype_core::triton::{parse_metrics_config, parse_trace_config};
 use tintype_core::{Error, ErrorKind, Result};
-use tintype_runtime::{Control, LoadOptions, RepositoryConfig, RuntimeConfig};
+use tintype_runtime::{Control, LoadOptions, MetricsConfig, RepositoryConfig, RuntimeConfig};
 use tintype_server::{
     ClientSharedMemory, Compression, Listen, Readiness, Restriction, Restrictions, ServerConfig,
 };
@@ -118,6 +118,18 @@ pub struct ServeArgs {
     /// Answer metrics on their own port
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true, value_parser = BoolishValueParser::new())]
     allow_metrics: bool,
+
+    /// Tell the load of processors and memory among the metrics
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true, value_parser = BoolishValueParser::new())]
+    allow_cpu_metrics: bool,
+
+    /// Tell the load of GPUs among the metrics, where there are any
+    #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = true, value_parser = BoolishValueParser::new())]
+    allow_gpu_metrics: bool,
+
+    /// How latencies are told, as in `summary_latencies=true`, `counter_latencies=false`; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    metrics_config: Vec<String>,
 
     /// Let clients put tensors into shared memory
     #[arg(long, value_name = "BOOL", action = ArgAction::Set, default_value_t = false, value_parser = BoolishValueParser::new())]
@@ -230,6 +242,11 @@ impl ServeArgs {
                 load_threads: self.model_load_thread_count,
             },
             trace: parse_trace_config(self.trace_config.iter().map(String::as_str))?,
+            metrics: MetricsConfig {
+                latencies: parse_metrics_config(self.metrics_config.iter().map(String::as_str))?,
+                cpu: self.allow_cpu_metrics,
+                gpu: self.allow_gpu_metrics,
+            },
             ..default
         })
     }
@@ -332,13 +349,17 @@ mod tests {
             "--model-store=/models --model-repository /more --model-control-mode=explicit --load-model=a --load-model b \
              --strict-readiness false --http-address 0.0.0.0 --allow-metrics=0 --id here --exit-timeout-secs 5 \
              --backend-config=onnxruntime,default-max-batch-size=16 --cache-config local,size=1000 --trace-config level=OFF \
-             --http-thread-count=3 --http-restricted-api=health,metadata:key=value --allow-client-shm=1",
+             --http-thread-count=3 --http-restricted-api=health,metadata:key=value --allow-client-shm=1 --allow-gpu-metrics=0 \
+             --metrics-config summary_latencies=true --metrics-config=counter_latencies=false",
         );
         let options = args.load_options().unwrap();
         assert_eq!(options.max_batch_size, Some(16));
         let runtime = args.runtime_config(&options).unwrap();
         assert_eq!(runtime.repository.control, Control::Explicit(vec!["a".into(), "b".into()]));
         assert_eq!((runtime.repository.paths.len(), runtime.cache_bytes), (2, 1000));
+        let metrics = runtime.metrics;
+        assert_eq!((metrics.cpu, metrics.gpu), (true, false));
+        assert_eq!((metrics.latencies.summaries, metrics.latencies.counters), (true, false));
         let server = args.server_config().unwrap();
         assert_eq!(server.listen.http, Some(SocketAddr::from(([0, 0, 0, 0], 8000))));
         assert_eq!(server.listen.grpc, Some(SocketAddr::from(([0, 0, 0, 0], 8001))));
@@ -353,6 +374,8 @@ mod tests {
         assert!(load.runtime_config(&load.load_options().unwrap()).is_err());
         let traced = parse("m --trace-config level=TIMESTAMPS");
         assert!(traced.runtime_config(&traced.load_options().unwrap()).is_err(), "into no file");
+        let unknown = parse("m --metrics-config summary=true");
+        assert!(unknown.runtime_config(&unknown.load_options().unwrap()).is_err());
         assert!(parse("m --http-header-forward-pattern x.*").foreign.check().is_err());
         assert!(parse("m --allow-http=false --allow-grpc=false").server_config().is_err());
         for line in [

@@ -18,8 +18,6 @@ const REFUSED: &[(&str, &str)] = &[
 
 /// What only Triton has.
 const NAMES: &[&str] = &[
-    "allow-cpu-metrics",
-    "allow-gpu-metrics",
     "allow-sagemaker",
     "allow-vertex-ai",
     "backend-directory",
@@ -31,7 +29,6 @@ const NAMES: &[&str] = &[
     "grpc-infer-thread-count",
     "host-policy",
     "http-thread-count",
-    "metrics-config",
     "metrics-interval-ms",
     "min-supported-compute-capability",
     "model-load-gpu-limit",
