@@ -6,7 +6,8 @@ use tintype_testkit::image::{jpeg, jpeg_with_orientation, png};
 
 fn plan(lines: &str) -> Plan {
     let spec = ModelSpec::from_toml(&format!("[preprocess]\nresize = {{ exact = [20, 24] }}\n{lines}"));
-    Plan::new(spec.expect("a valid spec").preprocess.unwrap_or_default(), Limits::default()).unwrap()
+    Plan::new(spec.expect("a valid spec").preprocess.unwrap_or_default(), Limits::default())
+        .expect("a valid plan")
 }
 
 /// `part` as a file of its own, without loss.
@@ -16,9 +17,10 @@ fn cut(picture: &Picture, part: Region) -> Vec<u8> {
         let start = (y * picture.width + part.x) as usize * 3;
         pixels.extend_from_slice(&picture.data[start..start + part.width as usize * 3]);
     }
-    let image = image::RgbImage::from_raw(part.width, part.height, pixels).unwrap();
+    let image =
+        image::RgbImage::from_raw(part.width, part.height, pixels).expect("as many pixels as the part has");
     let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
+    image.write_to(&mut bytes, image::ImageFormat::Png).expect("a picture in memory always encodes");
     bytes.into_inner()
 }
 
