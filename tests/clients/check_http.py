@@ -330,6 +330,7 @@ def check_metrics(server):
         assert b'nv_inference_count{model="double",version="1"}' in text, text[:2000]
         summary = b'nv_inference_queue_summary_us{model="double",version="1",quantile="0.999"} '
         assert summary in text, text[:2000]
+        assert b'nv_inference_first_response_histogram_ms_count{model="double",version="1"} ' in text
     assert http(f"{server.metrics}/v2")[0] == 404
 
 

@@ -35,7 +35,7 @@ def start(binary, folder):
     ports = ["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]
     options = ["--allow-client-shm", "true", "--log-file", log, "--grpc-restricted-protocol=trace:who=me"]
     options += ["--trace-config", f"triton,file={folder / 'trace.json'}"]
-    options += ["--metrics-config", "summary_latencies=true"]
+    options += ["--metrics-config", "summary_latencies=true", "--metrics-config", "histogram_latencies=true"]
     process = subprocess.Popen(
         [binary, "serve", *arguments, *ports, *options], stdout=subprocess.PIPE, text=True
     )

@@ -62,7 +62,7 @@ impl Runtime {
         }
         let ensemble = ensemble.with_labels(&labels);
         drop(models);
-        let stats = Arc::new(self.stats.for_model(name, number));
+        let stats = Arc::new(self.stats.for_model(name, number, ensemble.signature().config()));
         stats.counters.loaded(began.elapsed());
         let model = Model {
             name: name.into(),

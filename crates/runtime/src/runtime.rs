@@ -358,7 +358,7 @@ impl Runtime {
         let sessions = load_all(&loader, first, &scheduling.devices)?;
 
         let (name, version) = (package.name.clone(), number(&package.version));
-        let stats = Arc::new(self.stats.for_model(&name, version));
+        let stats = Arc::new(self.stats.for_model(&name, version, signature.config()));
         let loading = self.next_loading();
         let lane = LaneId(loading);
         let places = READY_BATCHES * max_batch_size * scheduling.devices.len() + self.config.prepare_threads;

@@ -2,6 +2,8 @@
 //!
 //! A model's handles are looked up once, when it is loaded; a request only touches them.
 
+mod exposition;
+mod first_response;
 mod gpu;
 mod machine;
 mod summary;
@@ -17,12 +19,13 @@ use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEn
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::{Registry, Unit};
 use tintype_core::ErrorKind;
-use tintype_core::triton::LatencyMetrics;
+use tintype_core::triton::{LatencyMetrics, ModelConfig};
 
+pub(crate) use exposition::{Exposed, write as write_triton};
 pub(crate) use gpu::Gpus;
 pub(crate) use machine::Machine;
+pub(crate) use tally::Counters;
 pub use tally::{BatchTally, ModelStatistics, Tally};
-pub(crate) use tally::{Counters, Exposed, write as write_triton};
 
 /// A part of a request's way. The first five add up to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,11 +138,11 @@ impl Stats {
     }
 
     /// One model version's handles.
-    pub(crate) fn for_model(&self, name: &str, version: u64) -> ModelStats {
+    pub(crate) fn for_model(&self, name: &str, version: u64, config: &ModelConfig) -> ModelStats {
         let mut counters = self.counters.lock().unwrap_or_else(PoisonError::into_inner);
         let counters = counters.entry((name.to_owned(), version));
         let counters =
-            counters.or_insert_with(|| Counters::new(&self.latencies, Instant::now()).into()).clone();
+            counters.or_insert_with(|| Counters::new(&self.latencies, config, Instant::now()).into()).clone();
         let model = ByModel { model: name.to_owned() };
         let stage = |stage| self.stages.get_or_create_owned(&ByStage { model: name.to_owned(), stage });
         let ok = ByOutcome { model: name.to_owned(), outcome: "ok" };

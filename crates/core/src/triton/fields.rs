@@ -155,7 +155,10 @@ pub const FIELDS: &[Field] = &[
     refused("model_transaction_policy.decoupled", "a request has one answer"),
     refused("model_repository_agents.*", "models are taken as they are"),
     honoured("response_cache.enable", "needs `--cache-config` as well"),
-    ignored("model_metrics.*", "buckets are the same for all models"),
+    honoured(
+        "model_metrics.*",
+        "buckets of `nv_inference_first_response_histogram_ms`; other families have none",
+    ),
 ];
 
 /// What becomes of every field that `config` sets, in the table's order. A field is set where it is not at its default.

@@ -27,9 +27,6 @@ pub fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         args.models.iter().map(|path| model::open(path, &args.options)).collect::<Result<_>>()?;
     let options = args.load_options()?;
     let config = args.runtime_config(&options)?;
-    if config.metrics.latencies.histograms {
-        tracing::warn!("`--metrics-config histogram_latencies=true` has no effect: answers here are whole");
-    }
     let polled = (config.repository.control == Control::Poll).then(|| args.poll_every());
     let runtime = Arc::new(Runtime::new(Arc::new(OrtBackend::new()?), config)?);
     for package in &packages {
