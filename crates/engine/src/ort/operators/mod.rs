@@ -5,7 +5,7 @@
 //!
 //! * `BatchNormTrain(x[N,C,…], gamma[C], beta[C]; epsilon: float = 1e-5, relu: int = 0) → (y, mean[C], var[C])`
 //! * `BatchNormTrainGrad(dy, x, y, gamma, mean, var; epsilon, relu) → (dx, dgamma[C], dbeta[C])`
-//! * `ReluGrad(dy, y) → dx`
+//! * `ReluGrad(dy, y) → dx`, `HardSwishGrad(dy, x) → dx`
 //! * `MaxPoolGrad(dy, x, y; kernel_shape, strides = 1, pads = 0: ints) → dx`
 //! * `Dropout(x, seed: i64[1]; ratio: float, salt: int = 0) → y`, which is its own gradient operator
 //! * `SumToChannels(x[N,C,…]) → [C]`
@@ -15,13 +15,13 @@
 //! `kernel` registers them, `threads` splits their work, `wide` compiles their loops for wide registers; each other
 //! file is one operator or a pair.
 
+mod activation;
 mod batch_norm;
 mod columns;
 mod depthwise;
 mod dropout;
 mod kernel;
 mod max_pool;
-mod relu;
 mod sum_to_channels;
 #[expect(unsafe_code, reason = "threads fill parts of one output that do not overlap")]
 mod threads;
@@ -39,7 +39,8 @@ pub(super) fn domain() -> ort::Result<OperatorDomain> {
     OperatorDomain::new(DOMAIN)?
         .add(Registered::<batch_norm::BatchNormTrain>::new())?
         .add(Registered::<batch_norm::BatchNormTrainGrad>::new())?
-        .add(Registered::<relu::ReluGrad>::new())?
+        .add(Registered::<activation::ReluGrad>::new())?
+        .add(Registered::<activation::HardSwishGrad>::new())?
         .add(Registered::<max_pool::MaxPoolGrad>::new())?
         .add(Registered::<dropout::Dropout>::new())?
         .add(Registered::<sum_to_channels::SumToChannels>::new())?

@@ -2,6 +2,7 @@
 
 use tintype_core::{ErrorKind, Result};
 
+use crate::gradient::FUSED_DOMAIN;
 use crate::gradient::tape::Tape;
 use crate::proto::NodeProto;
 
@@ -61,6 +62,11 @@ pub(in crate::gradient) fn hard_sigmoid(tape: &mut Tape, node: &NodeProto, dy: &
 /// `y = x · min(max(x / 6 + 1 / 2, 0), 1)`: the slope is 0 below -3, 1 above 3, and `x / 3 + 1 / 2` between
 pub(in crate::gradient) fn hard_swish(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     let x = &node.input[0];
+    if tape.fused {
+        let shape = tape.own(dy);
+        let dx = tape.one(NodeProto::new("HardSwishGrad", &[dy, x], &[]).of_domain(FUSED_DOMAIN), shape);
+        return tape.contribute(node, 0, &dx);
+    }
     let third = tape.scaled(x, 1.0 / 3.0);
     let slope = tape.shifted(&third, 0.5);
     let product = tape.elementwise("Mul", dy, &slope);
