@@ -1,5 +1,7 @@
 //! The gradients of ReLU and HardSwish.
 
+use std::marker::PhantomData;
+
 use ort::value::TensorElementType::Float32;
 use tintype_core::Result;
 
@@ -7,39 +9,47 @@ use super::kernel::{Attributes, Call, Kernel, Like, Type};
 use super::threads::{Threads, chunks, require_len};
 use super::wide::wide;
 
+/// How an activation's gradient follows, place by place, from its output's and from what the activation took or gave.
+pub(super) trait Slope: Send + Sync + 'static {
+    /// The operator's name in the domain.
+    const NAME: &'static str;
+
+    /// Fills `dx`, all of one length.
+    fn fill(dx: &mut [f32], dy: &[f32], of: &[f32]);
+}
+
 /// `ReluGrad(dy, y) → dx`: `dx = dy` where `y > 0`, else 0. `y` is ReLU's output (or input, which has the same sign).
-pub(super) struct ReluGrad;
+pub(super) struct Relu;
 
-impl Kernel for ReluGrad {
+impl Slope for Relu {
     const NAME: &'static str = "ReluGrad";
-    const INPUTS: &'static [Type] = &[Float32; 2];
-    const OUTPUTS: usize = 1;
 
-    fn new(_: &Attributes) -> Result<Self> {
-        Ok(Self)
-    }
-
-    fn output_like(_: usize) -> Like {
-        Like::Input(1)
-    }
-
-    fn compute(&self, call: &Call) -> Result<()> {
-        let (dy, y) = (call.input(0)?, call.input(1)?);
-        let mut dx = call.output(0, &y.shape())?;
-        apply(call.threads(), mask, dy.f32s()?, y.f32s()?, dx.f32s()?)
+    fn fill(dx: &mut [f32], dy: &[f32], y: &[f32]) {
+        relu(dx, dy, y);
     }
 }
 
 /// `HardSwishGrad(dy, x) → dx`: `dx = dy` times 0 for `x < -3`, 1 for `x > 3`, and `x / 3 + 1 / 2` between.
-pub(super) struct HardSwishGrad;
+pub(super) struct HardSwish;
 
-impl Kernel for HardSwishGrad {
+impl Slope for HardSwish {
     const NAME: &'static str = "HardSwishGrad";
+
+    fn fill(dx: &mut [f32], dy: &[f32], x: &[f32]) {
+        hard_swish(dx, dy, x);
+    }
+}
+
+/// The gradient operator of an activation.
+pub(super) struct ActivationGrad<S>(PhantomData<S>);
+
+impl<S: Slope> Kernel for ActivationGrad<S> {
+    const NAME: &'static str = S::NAME;
     const INPUTS: &'static [Type] = &[Float32; 2];
     const OUTPUTS: usize = 1;
 
     fn new(_: &Attributes) -> Result<Self> {
-        Ok(Self)
+        Ok(Self(PhantomData))
     }
 
     fn output_like(_: usize) -> Like {
@@ -47,33 +57,26 @@ impl Kernel for HardSwishGrad {
     }
 
     fn compute(&self, call: &Call) -> Result<()> {
-        let (dy, x) = (call.input(0)?, call.input(1)?);
-        let mut dx = call.output(0, &x.shape())?;
-        apply(call.threads(), hard_swish, dy.f32s()?, x.f32s()?, dx.f32s()?)
+        let (dy, of) = (call.input(0)?, call.input(1)?);
+        let mut dx = call.output(0, &of.shape())?;
+        apply::<S>(call.threads(), dy.f32s()?, of.f32s()?, dx.f32s()?)
     }
 }
 
 /// Elements a thread does at a time: 64 KiB of each tensor, which fits the second-level cache.
 const CHUNK: usize = 16 << 10;
 
-/// Fills `dx` by `rule(dx, dy, of)`, some elements at a time.
-fn apply(
-    threads: &dyn Threads,
-    rule: impl Fn(&mut [f32], &[f32], &[f32]) + Sync,
-    dy: &[f32],
-    of: &[f32],
-    dx: &mut [f32],
-) -> Result<()> {
+fn apply<S: Slope>(threads: &dyn Threads, dy: &[f32], of: &[f32], dx: &mut [f32]) -> Result<()> {
     require_len("`dy`", dy.len(), dx.len())?;
     require_len("the activation", of.len(), dx.len())?;
     chunks(threads, dx, CHUNK, |index, dx| {
         let start = index * CHUNK;
-        rule(dx, &dy[start..][..dx.len()], &of[start..][..dx.len()]);
+        S::fill(dx, &dy[start..][..dx.len()], &of[start..][..dx.len()]);
     })
 }
 
 wide! {
-    fn mask(dx: &mut [f32], dy: &[f32], y: &[f32]) {
+    fn relu(dx: &mut [f32], dy: &[f32], y: &[f32]) {
         for ((dx, dy), y) in dx.iter_mut().zip(dy).zip(y) {
             *dx = if *y <= 0.0 { 0.0 } else { *dy };
         }
@@ -100,7 +103,7 @@ mod tests {
         let y: Vec<f32> = (0..3 * CHUNK + 5).map(|i| ((i * 7) % 5) as f32 - 2.0).collect();
         let dy: Vec<f32> = (0..y.len()).map(|i| i as f32).collect();
         let mut dx = vec![f32::NAN; y.len()];
-        apply(&TestThreads, mask, &dy, &y, &mut dx).unwrap();
+        apply::<Relu>(&TestThreads, &dy, &y, &mut dx).unwrap();
         for i in 0..y.len() {
             assert_eq!(dx[i], if y[i] > 0.0 { dy[i] } else { 0.0 }, "{i}");
         }
@@ -110,13 +113,13 @@ mod tests {
     fn hard_swish_has_three_slopes() {
         let x = [-4.0, -3.0, -1.5, 0.0, 1.5, 3.0, 4.0];
         let mut dx = [f32::NAN; 7];
-        apply(&TestThreads, hard_swish, &[2.0; 7], &x, &mut dx).unwrap();
+        apply::<HardSwish>(&TestThreads, &[2.0; 7], &x, &mut dx).unwrap();
         // Of PyTorch's `hardswish`, but for the corners, where it takes the one or the other side.
         tintype_testkit::assert_close(&dx, &[0.0, -1.0, 0.0, 1.0, 2.0, 3.0, 2.0], 1e-6);
     }
 
     #[test]
     fn different_lengths_are_an_error() {
-        assert!(apply(&TestThreads, mask, &[0.0; 2], &[0.0; 3], &mut [0.0; 3]).is_err());
+        assert!(apply::<Relu>(&TestThreads, &[0.0; 2], &[0.0; 3], &mut [0.0; 3]).is_err());
     }
 }

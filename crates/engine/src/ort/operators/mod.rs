@@ -29,6 +29,7 @@ mod wide;
 
 use ort::operator::OperatorDomain;
 
+use self::activation::{ActivationGrad, HardSwish, Relu};
 use self::kernel::Registered;
 
 /// The domain of these operators in a model.
@@ -39,8 +40,8 @@ pub(super) fn domain() -> ort::Result<OperatorDomain> {
     OperatorDomain::new(DOMAIN)?
         .add(Registered::<batch_norm::BatchNormTrain>::new())?
         .add(Registered::<batch_norm::BatchNormTrainGrad>::new())?
-        .add(Registered::<activation::ReluGrad>::new())?
-        .add(Registered::<activation::HardSwishGrad>::new())?
+        .add(Registered::<ActivationGrad<Relu>>::new())?
+        .add(Registered::<ActivationGrad<HardSwish>>::new())?
         .add(Registered::<max_pool::MaxPoolGrad>::new())?
         .add(Registered::<dropout::Dropout>::new())?
         .add(Registered::<sum_to_channels::SumToChannels>::new())?
