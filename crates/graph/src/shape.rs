@@ -37,6 +37,7 @@ impl Shapes {
     /// dynamic axis than its first.
     pub fn infer(model: &Model, batch: usize) -> Result<Self> {
         let mut shapes = Self::default();
+        // For its error alone: what follows counts on the order of the nodes.
         Wiring::new(model.graph())?;
         for tensor in &model.graph().initializer {
             shapes.insert(&tensor.name, tensor.shape()?);

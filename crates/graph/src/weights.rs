@@ -102,3 +102,11 @@ impl Checkpoint {
             .map_err(|e| e.context(format!("`{}`: tensor `{name}`", path.display())))
     }
 }
+
+fn cut_off() -> Error {
+    Error::new(ErrorKind::InvalidModel, "is cut off")
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, error.to_string()).with_source(error)
+}

@@ -42,7 +42,7 @@ fn vit(spec: &ArchSpec, width: usize) -> Model {
         spec.builder(Defaults { linear: Draw::Normal(0.02), norm_epsilon: 1e-6, ..Defaults::PYTORCH });
     let side = spec.image / PATCH;
     let sizes = Sizes { width, tokens: side * side + 1 };
-    let mut x = embed(&mut b, &spec.image, sizes);
+    let mut x = embed(&mut b, spec.image, sizes);
     for i in 0..DEPTH {
         x = block(&mut b, &format!("blocks.{i}"), &x, sizes);
     }
@@ -59,7 +59,7 @@ fn vit(spec: &ArchSpec, width: usize) -> Model {
 }
 
 /// Pictures as rows of tokens, with their positions; the first of each image is the class token.
-fn embed(b: &mut Builder, &image: &usize, Sizes { width, tokens }: Sizes) -> String {
+fn embed(b: &mut Builder, image: usize, Sizes { width, tokens }: Sizes) -> String {
     let class = b.free_parameter("cls_token", &[1, 1, width], 1e-6);
     let positions = b.free_parameter("pos_embed", &[1, tokens, width], 0.02);
     let x = b.input("input", &[3, image, image]);

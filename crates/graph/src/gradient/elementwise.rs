@@ -70,8 +70,7 @@ pub(super) fn pow(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
         let logarithm = tape.unary("Log", a);
         let product = tape.elementwise("Mul", dy, &node.output[0]);
         let product = tape.elementwise("Mul", &product, &logarithm);
-        let zero = tape.zeros(&tape.own(a));
-        let positive = tape.elementwise("Greater", a, &zero);
+        let positive = tape.compare("Greater", a, 0.0);
         let db = tape.only_where(&positive, &product);
         tape.contribute(node, 1, &db)?;
     }

@@ -167,7 +167,11 @@ pub(super) fn cast(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     same_elements(tape, node, dy)
 }
 
-fn axis(node: &NodeProto, default: i64, rank: usize) -> Result<usize> {
+/// The node's `axis`, or `default`, counted from the first of `rank`.
+///
+/// # Errors
+/// `InvalidModel` when there is no such axis.
+pub(super) fn axis(node: &NodeProto, default: i64, rank: usize) -> Result<usize> {
     resolve_axis(node.int("axis").unwrap_or(default), rank)
         .ok_or_else(|| node.error(ErrorKind::InvalidModel, "has an axis that its input lacks"))
 }

@@ -3,16 +3,15 @@
 
 use tintype_core::{ErrorKind, Result};
 
+use super::layout;
 use super::tape::Tape;
 use crate::proto::NodeProto;
-use crate::shape::resolve_axis;
 
 /// `LayerNormalization`: over the axes from `axis` on, gamma and beta of their shape.
 pub(super) fn layer(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     let x = &node.input[0];
     let shape = tape.shape(node, x)?;
-    let first = resolve_axis(node.int("axis").unwrap_or(-1), shape.len())
-        .ok_or_else(|| node.error(ErrorKind::InvalidModel, "has an axis that its input lacks"))?;
+    let first = layout::axis(node, -1, shape.len())?;
     let axes: Vec<usize> = (first..shape.len()).collect();
     let gamma = node.input_name(1).map(str::to_owned);
     if let Some(gamma) = &gamma {

@@ -1,10 +1,10 @@
 //! Softmax and its logarithm, over one axis.
 
-use tintype_core::{ErrorKind, Result};
+use tintype_core::Result;
 
+use super::layout;
 use super::tape::Tape;
 use crate::proto::NodeProto;
-use crate::shape::resolve_axis;
 
 /// `dx = y · (dy - Σ dy · y)`
 pub(super) fn softmax(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
@@ -29,6 +29,5 @@ pub(super) fn log_softmax(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result
 
 fn axis(tape: &Tape, node: &NodeProto) -> Result<usize> {
     let rank = tape.shape(node, &node.input[0])?.len();
-    resolve_axis(node.int("axis").unwrap_or(-1), rank)
-        .ok_or_else(|| node.error(ErrorKind::InvalidModel, "has an axis that its input lacks"))
+    layout::axis(node, -1, rank)
 }

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use half::{bf16, f16};
 use tintype_core::{DType, Error, ErrorKind, Result};
 
-use super::Stored;
+use super::{Stored, cut_off, failed};
 
 /// Reads the elements.
 ///
@@ -30,7 +30,7 @@ pub(super) fn read(file: &mut (impl Read + Seek), stored: &Stored) -> Result<Vec
     let mut bytes = Vec::new();
     file.take(length).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 != length {
-        return Err(Error::new(ErrorKind::InvalidModel, "is cut off"));
+        return Err(cut_off());
     }
     let values = floats(&bytes, stored.dtype)?;
     if is_row_major(stored) {
@@ -52,10 +52,6 @@ pub(super) fn read(file: &mut (impl Read + Seek), stored: &Stored) -> Result<Vec
         }
     }
     Ok(ordered)
-}
-
-fn failed(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, error.to_string()).with_source(error)
 }
 
 /// Whether the elements lie in the order of their indices; axes of one place may have any stride.

@@ -9,7 +9,7 @@ use zip::CompressionMethod;
 use zip::read::ZipArchive;
 
 use super::pickle::{self, Heap, Id, Node, Storage, TensorRef};
-use super::{Stored, state_dict};
+use super::{Stored, cut_off, failed, state_dict};
 
 /// Bytes of the pickle that holds the structure. Those of the largest networks take a few.
 const MAX_STRUCTURE: u64 = 64 << 20;
@@ -169,14 +169,6 @@ fn damaged(error: &zip::result::ZipError) -> Error {
     Error::new(ErrorKind::InvalidModel, format!("is no whole zip archive: {error}"))
 }
 
-fn cut_off() -> Error {
-    Error::new(ErrorKind::InvalidModel, "is cut off")
-}
-
 fn unsupported(what: &str) -> Error {
     Error::new(ErrorKind::Unsupported, what)
-}
-
-fn failed(error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, error.to_string()).with_source(error)
 }

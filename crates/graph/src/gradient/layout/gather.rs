@@ -2,6 +2,7 @@
 
 use tintype_core::{ErrorKind, Result};
 
+use super::axis;
 use crate::gradient::tape::{Tape, plain};
 use crate::proto::NodeProto;
 use crate::shape::resolve_axis;
@@ -11,8 +12,7 @@ pub(in crate::gradient) fn gather(tape: &mut Tape, node: &NodeProto, dy: &str) -
     let Some(x) = tape.wants(node, 0) else { return Ok(()) };
     let (shape, indices) = (tape.shape(node, &x)?, &node.input[1]);
     let picked: usize = tape.shape(node, indices)?.iter().product();
-    let axis = resolve_axis(node.int("axis").unwrap_or(0), shape.len())
-        .ok_or_else(|| node.error(ErrorKind::InvalidModel, "has an axis that its input lacks"))?;
+    let axis = axis(node, 0, shape.len())?;
     let mut rows = shape.clone();
     rows[axis] = picked;
     let dy = tape.reshape(dy, &rows);
@@ -35,8 +35,7 @@ pub(in crate::gradient) fn gather(tape: &mut Tape, node: &NodeProto, dy: &str) -
 pub(in crate::gradient) fn gather_elements(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     let Some(x) = tape.wants(node, 0) else { return Ok(()) };
     let shape = tape.shape(node, &x)?;
-    let axis = resolve_axis(node.int("axis").unwrap_or(0), shape.len())
-        .ok_or_else(|| node.error(ErrorKind::InvalidModel, "has an axis that its input lacks"))?;
+    let axis = axis(node, 0, shape.len())?;
     let dx = scattered(tape, &node.input[1], dy, axis, &shape);
     tape.add(&x, dx);
     Ok(())
@@ -99,7 +98,6 @@ pub(in crate::gradient) fn pad(tape: &mut Tape, node: &NodeProto, dy: &str) -> R
         let source = |place: i64| -> Option<usize> {
             let at = place - before[axis];
             let within = match mode {
-                "constant" => at,
                 "edge" => at.clamp(0, size - 1),
                 "reflect" if at < 0 => -at,
                 "reflect" if at >= size => 2 * (size - 1) - at,
