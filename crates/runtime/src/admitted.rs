@@ -289,7 +289,7 @@ enum Input {
 }
 
 /// Notes when a request that is traced reached `activity`: now.
-fn stamp(trace: Option<&Arc<Trace>>, activity: Activity) {
+pub(crate) fn stamp(trace: Option<&Arc<Trace>>, activity: Activity) {
     if let Some(trace) = trace {
         trace.stamp(activity, Instant::now());
     }

@@ -12,6 +12,7 @@ use futures_util::stream::FuturesUnordered;
 use tintype_core::triton::ModelConfig;
 use tintype_core::{Bound, Ensemble, Error, ErrorKind, NamedTensor, Ready, Result};
 
+use crate::admitted::stamp;
 use crate::loaded::Loaded;
 use crate::model::{Model, Work};
 use crate::registry::Missing;
@@ -94,9 +95,7 @@ pub(crate) async fn run(
             return Err(Error::new(ErrorKind::Internal, "an ensemble has no images of its own"));
         }
     };
-    if let Some(trace) = trace {
-        trace.stamp(Activity::QueueStart, Instant::now());
-    }
+    stamp(trace, Activity::QueueStart);
     let mut progress = ensemble.start(inputs);
     let mut running = FuturesUnordered::new();
     loop {

@@ -238,6 +238,23 @@ impl Runtime {
     /// # Errors
     /// `Internal` when a metric cannot be written.
     pub fn write_metrics(&self, out: &mut String) -> Result<()> {
+        let chosen = &self.config.metrics;
+        let mut write = || {
+            self.write_models(out)?;
+            if chosen.cpu {
+                self.machine.write(out)?;
+            }
+            if chosen.gpu {
+                self.gpus.write(out)?;
+            }
+            Ok(())
+        };
+        write()
+            .map_err(|e: std::fmt::Error| Error::new(ErrorKind::Internal, "writing metrics").with_source(e))
+    }
+
+    /// Apart from the machine's: reading those takes milliseconds, for which the registry is not to be held.
+    fn write_models(&self, out: &mut String) -> std::fmt::Result {
         let models = self.shared.registry.read();
         let exposed: Vec<Exposed<'_>> = models
             .loaded()
@@ -250,20 +267,8 @@ impl Runtime {
                 cached: self.shared.cache.is_some() && model.caches(),
             })
             .collect();
-        let chosen = &self.config.metrics;
-        let mut write = || {
-            self.stats.write(out)?;
-            write_triton(&exposed, &chosen.latencies, out)?;
-            if chosen.cpu {
-                self.machine.write(out)?;
-            }
-            if chosen.gpu {
-                self.gpus.write(out)?;
-            }
-            Ok(())
-        };
-        write()
-            .map_err(|e: std::fmt::Error| Error::new(ErrorKind::Internal, "writing metrics").with_source(e))
+        self.stats.write(out)?;
+        write_triton(&exposed, &self.config.metrics.latencies, out)
     }
 
     /// Admits no more, finishes what was admitted, and joins all threads.

@@ -10,7 +10,7 @@ mod summary;
 mod tally;
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -165,6 +165,16 @@ impl Stats {
     }
 }
 
+/// What Prometheus' text format puts before the samples of a metric.
+fn head(out: &mut String, name: &str, help: &str, kind: &str) -> fmt::Result {
+    write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
+}
+
+/// A time in nanoseconds.
+pub(crate) fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
 /// From 100 µs, about twice as much each.
 fn latencies() -> Histogram {
     Histogram::new([
@@ -227,8 +237,7 @@ pub(crate) struct ModelStats {
 
 impl ModelStats {
     pub(crate) fn observe(&self, stage: Stage, time: Duration) {
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.stages[stage as usize].record(time.as_secs_f64(), nanos);
+        self.stages[stage as usize].record(time.as_secs_f64(), nanos(time));
     }
 
     pub(crate) fn batch(&self, rows: usize) {

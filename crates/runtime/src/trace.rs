@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tintype_core::Result;
 use tintype_core::triton::{TraceOverrides, TraceSettings};
 
+use crate::stats::nanos;
 use crate::threads::Threads;
 pub use live::Trace;
 use sampler::Sampler;
@@ -93,7 +94,7 @@ impl Clock {
             Some(after) => self.since_1970 + after,
             None => self.since_1970.saturating_sub(self.base - at),
         };
-        u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+        nanos(time)
     }
 }
 

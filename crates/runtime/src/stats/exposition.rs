@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use tintype_core::triton::LatencyMetrics;
 
-use super::first_response;
 use super::summary::{self, Summarised};
 use super::tally::{Counters, Failure, ModelStatistics};
+use super::{first_response, head};
 
 /// One model version, for [`write`].
 pub(crate) struct Exposed<'a> {
@@ -120,10 +120,6 @@ pub(crate) fn write(
         .zip(models)
         .filter_map(|(labels, model)| Some((labels.as_str(), model.counters.first_response()?)));
     first_response::write(&timed.collect::<Vec<_>>(), out)
-}
-
-fn head(out: &mut String, name: &str, help: &str, kind: &str) -> std::fmt::Result {
-    write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")
 }
 
 /// The name needs no escapes: `check_name` admits neither quotes nor backslashes. Tags may say anything.

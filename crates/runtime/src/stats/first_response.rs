@@ -8,6 +8,8 @@ use std::time::Duration;
 use tintype_core::triton::ModelConfig;
 use tintype_core::triton::proto::model_metrics::metric_control::MetricOptions;
 
+use super::head;
+
 const NAME: &str = "nv_inference_first_response_histogram_ms";
 const HELP: &str = "Duration from request to first response in milliseconds";
 
@@ -58,7 +60,7 @@ pub(crate) fn write(models: &[(&str, &FirstResponse)], out: &mut String) -> std:
     if models.is_empty() {
         return Ok(());
     }
-    write!(out, "# HELP {NAME} {HELP}\n# TYPE {NAME} histogram\n")?;
+    head(out, NAME, HELP, "histogram")?;
     for (labels, model) in models {
         let mut count = 0;
         let bounds = model.bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);

@@ -9,6 +9,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use nvml_wrapper::{Device, Nvml};
 
+use super::head;
+
 /// NVML, once it was looked for.
 #[derive(Debug, Default)]
 pub(crate) struct Gpus {
@@ -99,7 +101,7 @@ fn write(readings: &[Reading], out: &mut String) -> std::fmt::Result {
     for (name, kind, help, value) in METRICS {
         let mut told = readings.iter().filter_map(|r| Some((&r.uuid, value(r)?))).peekable();
         if told.peek().is_some() {
-            write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n")?;
+            head(out, name, help, kind)?;
         }
         for (uuid, value) in told {
             writeln!(out, "{name}{{gpu_uuid=\"{uuid}\"}} {value}")?;

@@ -4,6 +4,8 @@ use std::fmt::Write;
 use std::fs::read_to_string;
 use std::sync::{Mutex, PoisonError};
 
+use super::head;
+
 /// Remembers the last look, since the processors count up from the start.
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
@@ -37,7 +39,8 @@ impl Machine {
 }
 
 fn gauge(out: &mut String, name: &str, help: &str, value: f64) -> std::fmt::Result {
-    write!(out, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n")
+    head(out, name, help, "gauge")?;
+    writeln!(out, "{name} {value}")
 }
 
 /// The line `cpu` of `/proc/stat`: user, nice, system, idle, iowait, and more that is work.

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use super::head;
+
 const SLICES: usize = 5;
 const SLICE: Duration = Duration::from_secs(12);
 /// Longer times count as an hour, in microseconds: it bounds the memory of a slice to some 90 KiB.
@@ -106,7 +108,7 @@ pub(crate) fn write(models: &[Summarised<'_>], now: Instant, out: &mut String) -
     for (series, name, help) in Series::ALL {
         let mut models = models.iter().filter(|model| model.cached || !series.of_cache()).peekable();
         if models.peek().is_some() {
-            write!(out, "# HELP {name} {help}\n# TYPE {name} summary\n")?;
+            head(out, name, help, "summary")?;
         }
         for Summarised { labels, summaries, .. } in models {
             let mut summary = summaries.lock(series);

@@ -9,6 +9,7 @@ use tintype_core::ErrorKind;
 use tintype_core::triton::{LatencyMetrics, ModelConfig};
 
 use super::first_response::FirstResponse;
+use super::nanos;
 use super::summary::{Series, Summaries};
 use crate::job::Times;
 
@@ -86,7 +87,7 @@ pub struct ModelStatistics {
     pub compute_output: Tally,
     /// Answers found in the cache, with the time to find them.
     pub cache_hit: Tally,
-    /// Answers not found in the cache, with the time to look and to keep them.
+    /// Answers not found in the cache, with the time to look.
     pub cache_miss: Tally,
     /// Batches by their rows.
     pub batches: BTreeMap<usize, BatchTally>,
@@ -247,8 +248,4 @@ impl Counters {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.last_inference.store(u64::try_from(now.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,10 @@
 //! Whose turn it is to be traced, under one version of the settings.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tintype_core::triton::TraceSettings;
 
+use super::lock;
 use super::record::Record;
 use super::writer::{Collected, Pages, Target};
 
@@ -69,7 +70,6 @@ impl Sampler {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Nothing under this lock panics half-way through a change.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.counts)
     }
 }
