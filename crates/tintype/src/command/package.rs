@@ -62,6 +62,13 @@ struct CreateArgs {
     #[arg(long, value_name = "F.toml")]
     spec: Option<PathBuf>,
 
+    #[command(flatten)]
+    destination: Destination,
+}
+
+/// Where a new package goes, and as which version.
+#[derive(Debug, Args)]
+struct Destination {
     /// The version, a positive number
     #[arg(long, value_name = "N", default_value = "1")]
     version: String,
@@ -127,31 +134,39 @@ fn execute(command: PackageCommand, stdout: &mut impl Write) -> Result<ExitCode>
 /// Makes a package of its parts and prints where it is.
 fn create(args: &CreateArgs, stdout: &mut impl Write) -> Result<()> {
     check_name(&args.name)?;
-    check_version(&args.version)?;
-    let mut package = Package {
+    check_version(&args.destination.version)?;
+    let package = Package {
         name: args.name.clone(),
-        version: args.version.clone(),
-        spec: ModelSpec::default(),
-        labels: Vec::new(),
+        version: args.destination.version.clone(),
+        spec: args.spec.as_deref().map(spec_in).transpose()?.unwrap_or_default(),
+        labels: args.labels.as_deref().map(labels_in).transpose()?.unwrap_or_default(),
         model: ModelSource::Path(args.onnx.clone()),
         config: None,
         output_labels: std::collections::BTreeMap::new(),
     };
-    if let Some(file) = &args.spec {
-        package.spec = ModelSpec::from_toml(&read(file)?).map_err(|e| e.context(quoted(file)))?;
+    args.destination.write(&package, stdout)
+}
+
+impl Destination {
+    /// Checks that the parts fit, writes the package and prints where it is.
+    fn write(&self, package: &Package, stdout: &mut impl Write) -> Result<()> {
+        check::fits(package)?;
+        if self.out.extension().is_some_and(|e| e == "mar") {
+            let options = MarOptions { created: created()?, overwrite: self.overwrite };
+            package.write_mar(&self.out, &options)?;
+            print(stdout, &self.out)
+        } else {
+            print(stdout, &package.write_dir(&self.out)?)
+        }
     }
-    if let Some(file) = &args.labels {
-        package.labels = labels::parse(&read(file)?).map_err(|e| e.context(quoted(file)))?;
-    }
-    check::fits(&package)?;
-    let written = if args.out.extension().is_some_and(|e| e == "mar") {
-        let options = MarOptions { created: created()?, overwrite: args.overwrite };
-        package.write_mar(&args.out, &options)?;
-        args.out.clone()
-    } else {
-        package.write_dir(&args.out)?
-    };
-    print(stdout, &written)
+}
+
+fn spec_in(file: &Path) -> Result<ModelSpec> {
+    ModelSpec::from_toml(&read(file)?).map_err(|e| e.context(quoted(file)))
+}
+
+fn labels_in(file: &Path) -> Result<Vec<String>> {
+    labels::parse(&read(file)?).map_err(|e| e.context(quoted(file)))
 }
 
 /// The hub that the environment names, with a bar for what takes time.

@@ -12,13 +12,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use tintype_core::package::{MarOptions, check_name, check_version, labels};
+use tintype_core::package::{check_name, check_version};
 use tintype_core::{Error, ErrorKind, ModelSource, ModelSpec, Package, Result};
 use tintype_graph::arch::{ArchSpec, Architecture, find};
 use tintype_graph::weights::{Checkpoint, Fitted, classes, fit};
 use tintype_hub::Hub;
 
-use super::{check, created, print, quoted, read};
+use super::{Destination, labels_in, quoted, spec_in};
 use described::Described;
 use source::Source;
 
@@ -54,22 +54,13 @@ pub struct ImportArgs {
     #[arg(long)]
     name: Option<String>,
 
-    /// The version, a positive number
-    #[arg(long, value_name = "N", default_value = "1")]
-    version: String,
-
-    /// A `.mar` file, or the model repository in which `NAME/VERSION/` is made
-    #[arg(long, value_name = "DIR|F.mar")]
-    out: PathBuf,
-
-    /// Replace the `.mar` if there is one
-    #[arg(long)]
-    overwrite: bool,
+    #[command(flatten)]
+    destination: Destination,
 }
 
 /// Makes a package of a checkpoint and prints where it is.
 pub fn import(args: &ImportArgs, hub: &Hub, stdout: &mut impl Write) -> Result<()> {
-    check_version(&args.version)?;
+    check_version(&args.destination.version)?;
     let source = Source::find(&args.source, hub)?;
     let described = described::of(&source)?;
     let arch = architecture(args, &described)?;
@@ -80,7 +71,7 @@ pub fn import(args: &ImportArgs, hub: &Hub, stdout: &mut impl Write) -> Result<(
     tell(&fitted);
 
     let mut spec = match &args.spec {
-        Some(file) => ModelSpec::from_toml(&read(file)?).map_err(|e| e.context(quoted(file)))?,
+        Some(file) => spec_in(file)?,
         None => ModelSpec {
             preprocess: Some(match &described.preprocess {
                 Some(preprocess) => preprocess.clone(),
@@ -96,10 +87,10 @@ pub fn import(args: &ImportArgs, hub: &Hub, stdout: &mut impl Write) -> Result<(
     }
     let package = Package {
         name,
-        version: args.version.clone(),
+        version: args.destination.version.clone(),
         spec,
         labels: match (&args.labels, args.head_classes) {
-            (Some(file), _) => labels::parse(&read(file)?).map_err(|e| e.context(quoted(file)))?,
+            (Some(file), _) => labels_in(file)?,
             // The names are those of the classes that were left out.
             (None, Some(_)) => Vec::new(),
             (None, None) => described.labels,
@@ -108,13 +99,7 @@ pub fn import(args: &ImportArgs, hub: &Hub, stdout: &mut impl Write) -> Result<(
         config: None,
         output_labels: BTreeMap::new(),
     };
-    check::fits(&package)?;
-    if args.out.extension().is_some_and(|e| e == "mar") {
-        package.write_mar(&args.out, &MarOptions { created: created()?, overwrite: args.overwrite })?;
-        print(stdout, &args.out)
-    } else {
-        print(stdout, &package.write_dir(&args.out)?)
-    }
+    args.destination.write(&package, stdout)
 }
 
 fn architecture(args: &ImportArgs, described: &Described) -> Result<&'static Architecture> {

@@ -57,9 +57,11 @@ impl Fixture {
             head_classes: None,
             image: 0,
             name: None,
-            version: "1".to_owned(),
-            out: self.path("repository"),
-            overwrite: false,
+            destination: Destination {
+                version: "1".to_owned(),
+                out: self.path("repository"),
+                overwrite: false,
+            },
         }
     }
 
@@ -94,7 +96,8 @@ fn a_file_becomes_a_package() {
     assert_eq!((package.name.as_str(), package.labels.len()), ("resnet20", 3));
     assert_eq!(package.spec.preprocess, Some(find("resnet20").unwrap().preprocess(0)));
     assert_eq!(package.spec.provenance["weights"], "model.safetensors");
-    let mar = ImportArgs { out: fixture.path("m.mar"), ..args };
+    let destination = Destination { out: fixture.path("m.mar"), ..args.destination };
+    let mar = ImportArgs { destination, ..args };
     fixture.assert_holds(&fixture.import(&mar).unwrap());
 }
 
