@@ -7,7 +7,6 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
 use tintype_core::image::{Limits, Picture, decode};
 use tintype_core::{Error, Exif, Result};
 
@@ -29,11 +28,8 @@ const LEAST_CONTRAST: f32 = 16.0;
 /// The largest class is told to be this much larger than the smallest.
 const IMBALANCE: f64 = 10.0;
 
-/// Pairs that are named; the others are only counted.
-const NAMED: usize = 100;
-
 /// What a look at the images found.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Findings {
     /// Files that cannot be read.
     pub unreadable: Vec<FileError>,
@@ -41,8 +37,8 @@ pub struct Findings {
     pub leaks: usize,
     /// Held-out images that look like one to learn from, and are not equal to it.
     pub near_duplicates: usize,
-    /// Some of the two kinds of pairs.
-    pub pairs: Vec<Pair>,
+    /// The first of those, and the image that it looks like.
+    pub example: Option<[PathBuf; 2]>,
     /// Images whose shorter side is below `least_side`.
     pub tiny: usize,
     /// Half of what the model sees, in pixels; 0 where that is not known.
@@ -51,17 +47,6 @@ pub struct Findings {
     pub smallest: Option<[u32; 2]>,
     /// How many times the largest class's images outnumber the smallest's.
     pub imbalance: f64,
-}
-
-/// An image that is held out, and one to learn from that looks the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Pair {
-    /// The image that is held out.
-    pub held_out: PathBuf,
-    /// The one to learn from.
-    pub learned: PathBuf,
-    /// In how many of 256 bits their hashes differ; 0 for equal bytes too.
-    pub distance: u32,
 }
 
 /// How to look.
@@ -114,11 +99,7 @@ pub fn examine(
                     findings.smallest = Some(*size);
                 }
             }
-            Err(error) => findings.unreadable.push(FileError {
-                path: sample.path.display().to_string(),
-                kind: error.kind().as_str().to_owned(),
-                message: error.message().to_owned(),
-            }),
+            Err(error) => findings.unreadable.push(FileError::new(&sample.path, error)),
         }
     }
     let counts = data.class_counts(data.samples.iter().filter(|s| s.part != Some(Part::Test)));
@@ -148,13 +129,14 @@ impl Findings {
             };
             // Equal bytes before a look that is as near.
             let nearest = learned.iter().filter_map(distance).min_by_key(|&(bits, equal, _)| (bits, !equal));
-            let Some((distance, equal, index)) = nearest.filter(|&(bits, ..)| bits <= NEAR) else { continue };
-            self.leaks += usize::from(equal);
-            self.near_duplicates += usize::from(!equal);
-            if self.pairs.len() < NAMED {
-                let path = |index: usize| data.samples[index].path.clone();
-                self.pairs.push(Pair { held_out: path(held_out), learned: path(index), distance });
+            let Some((_, equal, index)) = nearest.filter(|&(bits, ..)| bits <= NEAR) else { continue };
+            if equal {
+                self.leaks += 1;
+                continue;
             }
+            self.near_duplicates += 1;
+            let pair = || [held_out, index].map(|index| data.samples[index].path.clone());
+            self.example.get_or_insert_with(pair);
         }
     }
 
@@ -166,8 +148,8 @@ impl Findings {
                 told.push(text);
             }
         };
-        let first = self.pairs.first().map_or_else(String::new, |pair| {
-            format!(", e.g. `{}` and `{}`", pair.held_out.display(), pair.learned.display())
+        let first = self.example.as_ref().map_or_else(String::new, |[held_out, learned]| {
+            format!(", e.g. `{}` and `{}`", held_out.display(), learned.display())
         });
         tell(self.unreadable.len(), format!("{} files cannot be read", self.unreadable.len()));
         tell(

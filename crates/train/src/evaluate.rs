@@ -50,7 +50,7 @@ pub(crate) struct Answers {
     pub errors: Vec<FileError>,
 }
 
-/// Answers every image under `data/<class>/…`, or of `data/labels.csv`, and compares with its class.
+/// Answers every image of `data`, as [`Dataset::open`] finds them, and compares with its class.
 ///
 /// Files that cannot be read are listed in [`Evaluation::errors`] and count in no figure.
 ///
@@ -115,12 +115,8 @@ pub(crate) fn answer(
                 answers.scores.push(scores);
             }
             Err(error) => {
+                answers.errors.push(FileError::new(&sample.path, &error));
                 let (path, reason) = (sample.path.clone(), error.message().to_owned());
-                answers.errors.push(FileError {
-                    path: path.display().to_string(),
-                    kind: error.kind().as_str().to_owned(),
-                    message: reason.clone(),
-                });
                 subscriber.on_event(&TrainEvent::Unreadable { path, reason });
             }
         }

@@ -129,7 +129,7 @@ impl Preparation {
 
     /// Decodes every sample once, to know which are readable, and keeps them while they fit.
     ///
-    /// `width` is the number of elements of a row; `learned[i]` says whether sample `i` is learned from.
+    /// `learned[i]` says whether sample `i` is learned from.
     ///
     /// # Errors
     /// `Cancelled`.

@@ -41,7 +41,7 @@ mod weights;
 
 pub use config::TrainConfig;
 pub use data::{Dataset, Part, Sample};
-pub use doctor::{Examination, Findings, Pair, examine};
+pub use doctor::Findings;
 pub use evaluate::{EvaluateOptions, Judged, evaluate};
 pub use event::{
     DataFacts, EpochReport, ImagesPass, ImagesProgress, RunReport, StepReport, Subscriber, Summary,

@@ -92,16 +92,12 @@ impl Scaling {
 }
 
 /// A model of one linear layer with weights of 0: `features` `f32[N, F]` → `logits` `f32[N, K]`.
-///
-/// # Errors
-/// None in practice: the parameters that are set are those that the builder has just made.
-pub(crate) fn model(features: usize, classes: usize) -> Result<Model> {
-    let mut builder = Builder::new(0);
+pub(crate) fn model(features: usize, classes: usize) -> Model {
+    // The problem is convex: any start leads to the same end, and 0 needs no seed.
+    let mut builder = Builder::blank();
     let input = builder.input("features", &[features]);
     let logits = builder.linear("head", &input, features, classes);
-    let model = builder.finish(&logits, "logits", &[classes]);
-    // The problem is convex: any start leads to the same end, and 0 needs no seed.
-    model.with_parameters(&[(WEIGHT, &vec![0.0; classes * features]), (BIAS, &vec![0.0; classes])])
+    builder.finish(&logits, "logits", &[classes])
 }
 
 /// The layer of a model made by [`model`].

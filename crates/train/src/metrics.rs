@@ -1,8 +1,10 @@
 //! How good answers are: confusion matrix, accuracy, precision, recall and F1, with scikit-learn's definitions.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+use tintype_core::Error;
 
 use crate::results::calibration::Calibration;
 
@@ -65,6 +67,16 @@ pub struct FileError {
     pub kind: String,
     /// Why.
     pub message: String,
+}
+
+impl FileError {
+    pub(crate) fn new(path: &Path, error: &Error) -> Self {
+        Self {
+            path: path.display().to_string(),
+            kind: error.kind().as_str().to_owned(),
+            message: error.message().to_owned(),
+        }
+    }
 }
 
 impl Confusion {

@@ -108,6 +108,9 @@ fn timestamp(time: SystemTime) -> String {
 pub(crate) struct JsonLines {
     path: PathBuf,
     file: File,
+    /// The lines that a run which goes on keeps. The others are cut off with its first line: before that the run may be
+    /// refused, and then its log stays as it is.
+    kept: Option<String>,
     /// The first failure; events cannot return one, so it waits for [`JsonLines::finish`].
     failed: Option<Error>,
 }
@@ -127,7 +130,7 @@ impl JsonLines {
     /// `Io`.
     pub fn create(path: PathBuf) -> Result<Self> {
         let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
-        Ok(Self { path, file, failed: None })
+        Ok(Self { path, file, kept: None, failed: None })
     }
 
     /// The log of a run that goes on after `epochs` epochs: what was written of later ones is left out, so that each epoch
@@ -141,10 +144,9 @@ impl JsonLines {
             let value: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
             value["event"] == "epoch" && value["epoch"].as_u64().is_some_and(|e| e <= epochs as u64)
         };
-        let kept: String = before.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
-        write(&path, &kept)?;
+        let kept = before.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
         let file = File::options().append(true).open(&path).map_err(|e| Error::io(&path, e))?;
-        Ok(Self { path, file, failed: None })
+        Ok(Self { path, file, kept: Some(kept), failed: None })
     }
 
     /// Whether every line was written.
@@ -158,7 +160,14 @@ impl JsonLines {
     fn line<T: Serialize>(&mut self, event: &'static str, fields: &T) {
         let text = serde_json::to_string(&Line { event, fields }).map_err(std::io::Error::from);
         // One write a line, so that whoever follows the file never sees half of one.
-        let written = text.and_then(|text| self.file.write_all(format!("{text}\n").as_bytes()));
+        let kept = self.kept.take();
+        let written = text.and_then(|text| {
+            if let Some(kept) = kept {
+                self.file.set_len(0)?;
+                self.file.write_all(kept.as_bytes())?;
+            }
+            self.file.write_all(format!("{text}\n").as_bytes())
+        });
         if let Err(error) = written {
             self.failed.get_or_insert(Error::io(&self.path, error));
         }

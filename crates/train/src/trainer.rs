@@ -91,8 +91,7 @@ impl Trainer<'_> {
     pub fn fit(&self, began: Instant, subscriber: &mut dyn Subscriber) -> Result<Fitted> {
         let criterion = Criterion::new(&self.config.trainer, &self.train.counts(self.classes))?;
         let mut state = self.begin()?;
-        let mut clock =
-            Clock::start(self.config.trainer.epochs - state.epoch.min(self.config.trainer.epochs));
+        let mut clock = Clock::start(self.config.trainer.epochs.saturating_sub(state.epoch));
         let mut early = false;
         while !early && self.goes_on(&state) {
             let epoch_began = Instant::now();

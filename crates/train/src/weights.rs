@@ -163,14 +163,8 @@ impl Weights {
     /// # Errors
     /// `NotFound` or `InvalidArgument` when they are not of this model.
     pub fn write_into(&self, model: &Model) -> Result<Model> {
-        let mut values: Vec<(&str, &[f32])> = Vec::new();
-        for (name, parameter) in self.names.iter().zip(&self.parameters) {
-            values.push((name, parameter.values()?));
-        }
-        for Running { state, mean, variance } in &self.running {
-            values.push((&state.mean, mean));
-            values.push((&state.variance, variance));
-        }
+        let named = self.named()?;
+        let values: Vec<(&str, &[f32])> = named.iter().map(|array| (array.name, array.values)).collect();
         model.with_parameters(&values)
     }
 }

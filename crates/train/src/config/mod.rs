@@ -123,6 +123,11 @@ impl TrainConfig {
         self.model.path.as_ref()
     }
 
+    /// What a training begins with, in words: the model's file, or the architecture's name.
+    pub(crate) fn start(&self) -> String {
+        self.backbone().map_or_else(|| self.model.name.clone(), |path| path.display().to_string())
+    }
+
     /// The configuration as YAML, but for its place: a run that is repeated has one of its own.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ const MOST_CLASSES: usize = 100;
 /// The card of a training's model.
 pub(super) fn write(told: &Told) -> String {
     let Told { config, facts, findings: _, summary, evaluation: e, answers, before } = told;
-    let start = config.backbone().map_or(config.model.name.clone(), |path| path.display().to_string());
+    let start = config.start();
     let begun = match (config.scope, config.backbone()) {
         (Scope::Head, _) => format!("a new last layer on `{start}`"),
         (Scope::All, Some(_)) => format!("`{start}`, every layer trained further"),

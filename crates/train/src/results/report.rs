@@ -28,7 +28,7 @@ pub(super) fn of_training(told: &Told, history: &[Epoch]) -> Result<String> {
     let Told { config, facts, findings, summary, evaluation, answers, before } = told;
     let mut body = format!("<h1>{}</h1>\n", escaped(&config.name));
     let scope = if config.scope == crate::config::Scope::Head { "a new last layer" } else { "every layer" };
-    let start = config.backbone().map_or(config.model.name.clone(), |path| path.display().to_string());
+    let start = config.start();
     // Writing to a string cannot fail, here and below.
     let _ = writeln!(
         body,

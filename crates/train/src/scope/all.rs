@@ -45,7 +45,7 @@ impl Network {
     /// Those of [`Classifier::open`] and [`differentiate`]; `Unsupported` for a quantised model; `InvalidConfig` when the preprocessing does not make what
     /// the model takes.
     fn tuned(config: &TrainConfig, classes: usize) -> Result<Self> {
-        let Classifier { model, output, features, plan, spec } = Classifier::open(config)?;
+        let Classifier { model, before: _, output, features, plan, spec } = Classifier::open(config)?;
         // From 0 the loss begins at ln K, and the first step moves the layer alone: nothing learned is lost to noise.
         let mut model = head::replace(&model, &output, &vec![0.0; classes * features], &vec![0.0; classes])?;
         model.free_batch();
@@ -56,11 +56,8 @@ impl Network {
             plan.dtype() == DType::F32 && shape.iter().zip(declared).all(|(&s, d)| d.is_none_or(|d| d == s))
         });
         let shape = shape.ok_or_else(|| {
-            let made = plan.output_shape().map_or("of the image's own size".to_owned(), |s| format!("{s:?}"));
-            Error::new(
-                ErrorKind::InvalidConfig,
-                format!("the preprocessing makes `{}` {made}, the model takes `{input}`", plan.dtype()),
-            )
+            let message = format!("the preprocessing makes {}, the model takes `{input}`", made(&plan));
+            Error::new(ErrorKind::InvalidConfig, message)
         })?;
         let options = GradientOptions { batch: config.trainer.batch_size, fused: true, trainable: &|_| true };
         let graph = differentiate(&model, &options).map_err(|error| match error.kind() {
@@ -128,12 +125,14 @@ fn plan_for(preprocess: &PreprocessSpec, image: usize) -> Result<(Plan, [usize; 
     if plan.output_shape() == Some(expected) && plan.dtype() == DType::F32 {
         return Ok((plan, expected));
     }
+    let found = made(&plan);
+    let message =
+        format!("the preprocessing must make `f32` {expected:?} for `model.image={image}`, found {found}");
+    Err(Error::new(ErrorKind::InvalidConfig, message))
+}
+
+/// What a plan makes, in the words of an error.
+fn made(plan: &Plan) -> String {
     let shape = plan.output_shape().map_or("of the image's own size".to_owned(), |s| format!("{s:?}"));
-    Err(Error::new(
-        ErrorKind::InvalidConfig,
-        format!(
-            "the preprocessing must make `f32` {expected:?} for `model.image={image}`, found `{}` {shape}",
-            plan.dtype()
-        ),
-    ))
+    format!("`{}` {shape}", plan.dtype())
 }

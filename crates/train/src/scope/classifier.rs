@@ -14,6 +14,8 @@ use crate::preprocessing;
 /// A configured backbone.
 pub(crate) struct Classifier {
     pub model: Model,
+    /// Everything before the last layer: image → features.
+    pub before: Model,
     /// The name of the scores.
     pub output: String,
     /// Features that the last layer reads.
@@ -37,14 +39,15 @@ impl Classifier {
         let (model, sha256) = read(&package.model)?;
         let output = scores_of(&model, &package.spec).map_err(|e| e.context(path.display()))?;
         let features = head::find(&model, &output)?.features;
-        let input = only_input(&head::cut(&model, &output)?)?;
+        let before = head::cut(&model, &output)?;
+        let input = only_input(&before)?;
         let preprocess = preprocessing::for_model(config, package.spec.preprocess.as_ref(), &input)?;
         let plan = Plan::new(preprocess.clone(), Limits::default())?;
         let mut spec =
             ModelSpec { preprocess: Some(preprocess), input: Some(input.name), ..ModelSpec::default() };
         spec.provenance.insert("backbone".to_owned(), path.display().to_string());
         spec.provenance.insert("backbone_sha256".to_owned(), sha256);
-        Ok(Self { model, output, features, plan, spec })
+        Ok(Self { model, before, output, features, plan, spec })
     }
 }
 

@@ -31,9 +31,8 @@ impl Frozen {
     /// # Errors
     /// `Unsupported` when the model has no linear head; those of [`Classifier::open`].
     pub fn open(config: &TrainConfig) -> Result<Self> {
-        let Classifier { model, output, features: width, plan, spec } = Classifier::open(config)?;
-        let features = head::cut(&model, &output)?;
-        Ok(Self { model, output, features, width, plan, spec })
+        let Classifier { model, before, output, features: width, plan, spec } = Classifier::open(config)?;
+        Ok(Self { model, output, features: before, width, plan, spec })
     }
 
     /// The shape of a prepared image, where that is fixed.
@@ -60,7 +59,7 @@ impl Frozen {
         scaling.apply(sets.train.memory_mut());
         scaling.apply(sets.val.memory_mut());
 
-        let start = linear::model(self.width, job.classes())?;
+        let start = linear::model(self.width, job.classes());
         let fitted = job.fit(&start, &sets, subscriber)?;
         let layer = scaling.fold(&linear::layer_of(&fitted.model)?);
         let model = head::replace(&self.model, &self.output, &layer.weights, &layer.bias)?;

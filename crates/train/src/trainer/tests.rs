@@ -61,7 +61,7 @@ impl Subscriber for Seen {
 }
 
 fn fit(config: &TrainConfig, train: &Examples, val: &Examples, seen: &mut Seen) -> Result<Fitted> {
-    fit_model(&linear::model(5, 3).unwrap(), config, (train, val), seen)
+    fit_model(&linear::model(5, 3), config, (train, val), seen)
 }
 
 /// Trains; checkpoints go into the configured run directory, if there is one.
@@ -242,7 +242,7 @@ fn checkpoints_of_other_trainings_are_refused() {
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
         error.message().to_owned()
     };
-    let linear = linear::model(5, 3).unwrap();
+    let linear = linear::model(5, 3);
     let mut builder = tintype_graph::Builder::new(0);
     let input = builder.input("x", &[5]);
     let hidden = builder.linear("head", &input, 5, 4);
