@@ -1,8 +1,8 @@
 //! What an inference engine is to the rest of tintype.
 
-use tintype_core::{ModelSource, Result, Tensor, TensorSpec};
+use tintype_core::{Error, ErrorKind, ModelSource, Result, Tensor, TensorSpec};
 
-use crate::inputs;
+use crate::{ResidentSession, inputs};
 
 /// An engine that loads models.
 pub trait Backend: Send + Sync {
@@ -15,6 +15,16 @@ pub trait Backend: Send + Sync {
     /// `InvalidModel` when the model cannot be read or has an unsupported operator, `NotFound` when its file is
     /// missing, `MissingRuntime` when the engine's library is.
     fn load(&self, model: &ModelSource, options: &SessionOptions) -> Result<Box<dyn Session>>;
+
+    /// Loads a model into a session whose results can stay on its device.
+    ///
+    /// # Errors
+    /// Those of [`Backend::load`]; `Unsupported` where an engine has no such sessions, or not on the device (also where
+    /// `or_cpu` is set: what stays must be known to stay).
+    fn load_resident(&self, _: &ModelSource, _: &SessionOptions) -> Result<Box<dyn ResidentSession>> {
+        let message = format!("`{}` keeps no tensors on a device", self.name());
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
 }
 
 /// A loaded model. One thread runs it at a time.

@@ -1,6 +1,7 @@
 //! Running models: the [`Backend`] and [`Session`] traits, ONNX Runtime behind them, and a mock for tests.
 //!
 //! * [`backend`](Backend) says what an engine is; `inputs` checks what goes in, the same way for every engine;
+//! * [`ResidentSession`] leaves results on the device for the next run, as a training on a GPU wants it;
 //! * [`ort`] is ONNX Runtime, found at run time, with the fused operators of training;
 //! * [`mock`] answers by a script, for tests of what stands above.
 //!
@@ -11,5 +12,7 @@ mod backend;
 mod inputs;
 pub mod mock;
 pub mod ort;
+mod resident;
 
 pub use backend::{Accelerator, Backend, Device, Optimization, Session, SessionOptions};
+pub use resident::{Operand, Resident, ResidentSession};

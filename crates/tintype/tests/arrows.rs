@@ -8,7 +8,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("tintype-core", &[], &["tokio", "axum", "ort"]),
     ("tintype-graph", &["core"], &["tokio", "ort"]),
-    ("tintype-engine", &["core", "graph"], &["axum", "tokio"]),
+    ("tintype-engine", &["core"], &["axum", "tokio"]),
     ("tintype-hub", &["core"], &["tokio", "axum", "ort"]),
     ("tintype-runtime", &["core", "engine"], &["axum", "tonic"]),
     ("tintype-api", &["core"], &["axum", "tintype-runtime", "ort"]),

@@ -8,9 +8,10 @@ use ort::logging::LogLevel;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 use tintype_core::{Error, ErrorKind, ModelSource, Result};
 
+use super::resident::OrtResidentSession;
 use super::session::OrtSession;
 use super::{Places, VERSION, error, operators, providers};
-use crate::{Backend, Optimization, Session, SessionOptions};
+use crate::{Backend, Device, Optimization, ResidentSession, Session, SessionOptions};
 
 /// The one environment ONNX Runtime allows in a process; made by the first [`OrtBackend::new`] and never released.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
@@ -60,12 +61,8 @@ impl OrtBackend {
     }
 }
 
-impl Backend for OrtBackend {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn load(&self, model: &ModelSource, options: &SessionOptions) -> Result<Box<dyn Session>> {
+impl OrtBackend {
+    fn session(&self, model: &ModelSource, options: &SessionOptions) -> Result<ort::session::Session> {
         if options.intra_threads == 0 {
             return Err(Error::new(
                 ErrorKind::InvalidArgument,
@@ -74,16 +71,36 @@ impl Backend for OrtBackend {
         }
         let builder = self.builder(options).map_err(error::engine)?;
         let mut builder = providers::add(builder, options)?;
-        let session = match model {
+        match model {
             ModelSource::Path(path) => {
                 require_file(path)?;
-                builder.commit_from_file(path).map_err(|e| error::load(e, Some(path)))?
+                builder.commit_from_file(path).map_err(|e| error::load(e, Some(path)))
             }
-            ModelSource::Bytes(bytes) => {
-                builder.commit_from_memory(bytes).map_err(|e| error::load(e, None))?
-            }
+            ModelSource::Bytes(bytes) => builder.commit_from_memory(bytes).map_err(|e| error::load(e, None)),
+        }
+    }
+}
+
+impl Backend for OrtBackend {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn load(&self, model: &ModelSource, options: &SessionOptions) -> Result<Box<dyn Session>> {
+        Ok(Box::new(OrtSession::new(self.session(model, options)?)?))
+    }
+
+    fn load_resident(
+        &self,
+        model: &ModelSource,
+        options: &SessionOptions,
+    ) -> Result<Box<dyn ResidentSession>> {
+        let device = match options.device {
+            Device::Cuda { id, .. } => Device::Cuda { id, or_cpu: false },
+            Device::Cpu => Device::Cpu,
         };
-        Ok(Box::new(OrtSession::new(session)?))
+        let session = self.session(model, &SessionOptions { device, ..options.clone() })?;
+        Ok(Box::new(OrtResidentSession::new(session, device)?))
     }
 }
 

@@ -12,6 +12,7 @@ mod error;
 mod locate;
 pub mod operators;
 mod providers;
+mod resident;
 mod session;
 mod value;
 

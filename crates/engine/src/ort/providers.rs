@@ -37,10 +37,11 @@ pub(super) fn add(mut builder: SessionBuilder, options: &SessionOptions) -> Resu
         }
         Err(refused) => Err(Error::new(
             ErrorKind::Unsupported,
-            format!("an instance on GPU {id} was asked for, and CUDA is not available: {}", refused.1),
+            format!("GPU {id} was asked for, and CUDA is not available: {}", refused.1),
         )
         .with_hint(
-            "`--gpu-fallback cpu` runs such instances on the CPU; the library of `onnxruntime-gpu` adds CUDA",
+            "the library of `onnxruntime-gpu` adds CUDA; without, `serve --gpu-fallback cpu` and `train device=cpu` \
+             use the CPU",
         )),
     }
 }

@@ -20,8 +20,7 @@ impl OrtSession {
     /// # Errors
     /// `Unsupported` when an input or output is not a tensor, or of an element type that tintype has not.
     pub(super) fn new(session: ort::session::Session) -> Result<Self> {
-        let inputs = session.inputs().iter().map(|outlet| spec("input", outlet)).collect::<Result<_>>()?;
-        let outputs = session.outputs().iter().map(|outlet| spec("output", outlet)).collect::<Result<_>>()?;
+        let (inputs, outputs) = specs(&session)?;
         Ok(Self { session, inputs, outputs })
     }
 }
@@ -42,6 +41,16 @@ impl Session for OrtSession {
         let results = self.session.run(&values[..]).map_err(error::engine)?;
         results.into_iter().map(|(_, result)| value::copy(&result)).collect()
     }
+}
+
+/// What a session takes and gives.
+///
+/// # Errors
+/// `Unsupported` when an input or output is not a tensor, or of an element type that tintype has not.
+pub(super) fn specs(session: &ort::session::Session) -> Result<(Vec<TensorSpec>, Vec<TensorSpec>)> {
+    let inputs = session.inputs().iter().map(|outlet| spec("input", outlet)).collect::<Result<_>>()?;
+    let outputs = session.outputs().iter().map(|outlet| spec("output", outlet)).collect::<Result<_>>()?;
+    Ok((inputs, outputs))
 }
 
 fn spec(role: &str, outlet: &Outlet) -> Result<TensorSpec> {
