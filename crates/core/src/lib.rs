@@ -10,6 +10,7 @@
 //!
 //! Running a model is the business of `tintype-engine`; scheduling is `tintype-runtime`'s.
 
+mod calendar;
 mod classifier;
 mod cores;
 mod ensemble;
@@ -25,6 +26,7 @@ mod transpose;
 pub mod triton;
 mod widest;
 
+pub use calendar::Civil;
 pub use classifier::ImageClassifier;
 pub use cores::cores;
 pub use ensemble::{Ensemble, Link, Progress, Ready, Step};

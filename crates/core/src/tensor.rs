@@ -113,6 +113,16 @@ impl std::fmt::Display for DType {
     }
 }
 
+impl TensorData {
+    /// The memory that the elements take, in bytes.
+    pub fn memory(&self) -> usize {
+        match self {
+            Self::Bytes(strings) => strings.iter().map(|string| string.len() + size_of_val(string)).sum(),
+            data => data.len() * data.dtype().size().unwrap_or(0),
+        }
+    }
+}
+
 /// A dense tensor: a shape and as many elements as its product, in row-major order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tensor {

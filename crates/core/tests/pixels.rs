@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 
-use sha2::{Digest, Sha256};
 use tintype_core::image::{Limits, Picture, decode};
 use tintype_core::{Exif, ModelSpec, Plan, PreprocessSpec, Scratch};
 
@@ -24,7 +23,7 @@ fn table(name: &str) -> Vec<Vec<String>> {
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    tintype_core::package::digest::of_bytes(bytes)
 }
 
 /// Fails with all of `problems`.

@@ -13,27 +13,29 @@ use std::path::{Path, PathBuf};
 use tintype_core::{Error, ErrorKind, ModelSource, Result, Tensor};
 use tintype_engine::ort::OrtBackend;
 use tintype_engine::{Backend, SessionOptions};
-use tintype_graph::arch::{SmallCnn, small_cnn};
+use tintype_graph::arch::{ArchSpec, find};
 use tintype_graph::proto::{DataType, Dimension, ValueInfoProto};
 use tintype_graph::{GradientOptions, Model, differentiate};
 
 const BATCH: usize = 32;
-const SPEC: SmallCnn =
-    SmallCnn { classes: 2, image: 64, widths: [64, 128, 256, 512], hidden: 100, dropout: 0.0, seed: 0 };
+const CLASSES: usize = 2;
+const IMAGE: usize = 64;
 
 fn main() -> Result<()> {
     let folder = std::env::args_os().nth(1).map(PathBuf::from);
     let folder = folder.ok_or_else(|| Error::new(ErrorKind::InvalidArgument, "expected a folder"))?;
     let options = GradientOptions { batch: BATCH, fused: true, trainable: &|_| true };
-    let mut graph = differentiate(&small_cnn(&SPEC)?, &options)?;
+    let sizes = ArchSpec { image: IMAGE, dropout: Some(0.0), ..ArchSpec::new(CLASSES) };
+    let spec = ArchSpec { widths: Some([64, 128, 256, 512]), hidden: Some(100), ..sizes };
+    let mut graph = differentiate(&find("small_cnn")?.build(&spec)?, &options)?;
     let relus = add_relus(&mut graph.model);
     let source = ModelSource::Bytes(graph.model.to_bytes().into());
     let options = SessionOptions { intra_threads: 2, custom_operators: true, ..SessionOptions::default() };
     let mut session = OrtBackend::new()?.load(&source, &options)?;
 
     let mut inputs = vec![
-        read(&folder, "image", &[BATCH, 3, SPEC.image, SPEC.image])?,
-        read(&folder, "targets", &[BATCH, SPEC.classes])?,
+        read(&folder, "image", &[BATCH, 3, IMAGE, IMAGE])?,
+        read(&folder, "targets", &[BATCH, CLASSES])?,
     ];
     for parameter in &graph.parameters {
         inputs.push(read(&folder, &parameter.name, &parameter.shape)?);

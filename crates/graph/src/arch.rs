@@ -20,7 +20,6 @@ use tintype_core::{Error, ErrorKind, PreprocessSpec, Result};
 use crate::builder::{Builder, Defaults};
 use crate::model::Model;
 
-pub use small_cnn::{SmallCnn, small_cnn};
 pub use table::ARCHITECTURES;
 
 /// The numbers that an architecture is built from.
@@ -226,6 +225,11 @@ mod tests {
                 "base_cnn",
                 ArchSpec { dropout: Some(1.0), ..base },
                 "`base_cnn`: expected a `dropout` of at least 0 and less than 1, found 1",
+            ),
+            (
+                "small_cnn",
+                ArchSpec { hidden: Some(0), ..base },
+                "`small_cnn`: `hidden` and every width must be at least 1",
             ),
             (
                 "base_cnn",

@@ -119,6 +119,13 @@ impl Builder {
         name
     }
 
+    /// Stores a place along an axis.
+    fn index(&mut self, layer: &str, value: i64) -> String {
+        let name = format!("{layer}/index");
+        self.graph.initializer.push(TensorProto::from_i64(&name, &[], &[value]));
+        name
+    }
+
     /// Stores a list of the structure, as a shape or axes.
     fn list(&mut self, layer: &str, what: &str, values: &[i64]) -> String {
         let name = format!("{layer}/{what}");

@@ -2,13 +2,17 @@
 //! which can run it.
 
 use tintype_core::{Error, ErrorKind};
-use tintype_graph::arch::{SmallCnn, small_cnn};
+use tintype_graph::arch::{ArchSpec, find};
 use tintype_graph::proto::{GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use tintype_graph::{GradientOptions, Model, TrainingGraph, differentiate};
 use tintype_testkit::onnx;
 
-const SPEC: SmallCnn =
-    SmallCnn { classes: 5, image: 16, widths: [2, 3, 4, 5], hidden: 6, dropout: 0.5, seed: 0 };
+/// A `small_cnn` of a few channels, so that its graph is quick to build and to run.
+fn small_cnn(dropout: f32) -> Model {
+    let sizes = ArchSpec { image: 16, dropout: Some(dropout), ..ArchSpec::new(5) };
+    let spec = ArchSpec { widths: Some([2, 3, 4, 5]), hidden: Some(6), ..sizes };
+    find("small_cnn").and_then(|arch| arch.build(&spec)).expect("the network is built")
+}
 
 fn train(model: &Model, fused: bool) -> Result<TrainingGraph, Error> {
     differentiate(model, &GradientOptions { batch: 4, fused, trainable: &|_| true })
@@ -35,7 +39,7 @@ fn listed(values: &[tintype_core::TensorSpec]) -> Vec<String> {
 
 #[test]
 fn inputs_and_outputs_are_in_the_promised_order() {
-    let trained = train(&small_cnn(&SPEC).unwrap(), true).unwrap();
+    let trained = train(&small_cnn(0.5), true).unwrap();
     let inputs = listed(&trained.model.inputs().unwrap());
     let outputs = listed(&trained.model.outputs().unwrap());
     assert_eq!(
@@ -60,7 +64,7 @@ fn inputs_and_outputs_are_in_the_promised_order() {
 
 #[test]
 fn what_the_graph_needs_and_nothing_else_is_in_it() {
-    let trained = train(&small_cnn(&SPEC).unwrap(), true).unwrap();
+    let trained = train(&small_cnn(0.5), true).unwrap();
     let graph = trained.model.graph();
     let float = |t: &&TensorProto| t.dims.iter().product::<i64>() > 1 && t.data_type == 1;
     assert_eq!(
@@ -76,7 +80,7 @@ fn what_the_graph_needs_and_nothing_else_is_in_it() {
 
 #[test]
 fn without_dropout_there_is_no_seed() {
-    let trained = train(&small_cnn(&SmallCnn { dropout: 0.0, ..SPEC }).unwrap(), true).unwrap();
+    let trained = train(&small_cnn(0.0), true).unwrap();
     assert!(!trained.has_seed);
     assert!(trained.model.inputs().unwrap().iter().all(|i| i.name != "seed"));
 }
@@ -101,6 +105,28 @@ fn an_operator_without_a_gradient_is_named_where_it_matters() {
         .map(|p| p.name)
         .collect();
     assert_eq!(names, ["weight", "bias", "shift"]);
+}
+
+#[test]
+fn a_resize_is_differentiated_only_where_its_places_are_known() {
+    // 1.2 times 4 pixels are 4, and a part that `half_pixel_symmetric` divides between both ends.
+    let resized = |place: &str, factor: f32| {
+        let resize = NodeProto::new("Resize", &["moved", "", "factors"], &["maps"])
+            .with("mode", "linear")
+            .with("coordinate_transformation_mode", place);
+        let add = NodeProto::new("Add", &["input", "shift"], &["moved"]);
+        let factors = TensorProto::from_f32("factors", &[4], &[1.0, 1.0, factor, factor]);
+        train(&model(vec![add, resize], vec![shift("shift"), factors]), true)
+    };
+    let error = resized("half_pixel_symmetric", 1.2).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().ends_with("has no gradient in its mode of interpolation"), "{error}");
+    let products = |trained: TrainingGraph| {
+        trained.model.graph().node.iter().filter(|n| n.op_type == "MatMul" || n.op_type == "Gemm").count()
+    };
+    let plain = products(resized("half_pixel_symmetric", 1.0).unwrap());
+    let moved = products(resized("half_pixel", 1.2).unwrap());
+    assert!(moved > plain, "the same size, other pixels: {moved} products, {plain} without");
 }
 
 #[test]
@@ -170,7 +196,7 @@ fn what_cannot_be_trained_is_refused() {
     let old = Model::new(plain.graph().clone(), 6);
     assert_eq!(train(&old, true).unwrap_err().message(), "training needs operator set 7 or later, found 6");
 
-    let error = train(&small_cnn(&SPEC).unwrap(), false).unwrap_err();
+    let error = train(&small_cnn(0.5), false).unwrap_err();
     assert_eq!(
         error.message(),
         "node `dropout` (`Dropout`) drops values with the ratio 0.5, which needs the fused operators"
@@ -179,7 +205,7 @@ fn what_cannot_be_trained_is_refused() {
 
 #[test]
 fn trained_values_go_back_into_the_model() {
-    let model = small_cnn(&SPEC).unwrap();
+    let model = small_cnn(0.5);
     let trained = train(&model, true).unwrap();
     let values: Vec<Vec<f32>> = trained.parameters.iter().map(|p| vec![0.25; p.values.len()]).collect();
     let pairs: Vec<(&str, &[f32])> =

@@ -1,7 +1,7 @@
 //! Shapes, against those that a model declares and those that follow by hand.
 
 use tintype_core::ErrorKind;
-use tintype_graph::arch::{SmallCnn, small_cnn};
+use tintype_graph::arch::{ArchSpec, find};
 use tintype_graph::proto::{DataType, Dimension, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 use tintype_graph::{Model, Shapes};
 
@@ -102,8 +102,8 @@ fn contradictions_are_errors_and_unknown_operators_are_not() {
 
 #[test]
 fn the_small_network_ends_as_it_declares() {
-    let spec = SmallCnn { classes: 7, image: 64, widths: [4, 6, 8, 10], hidden: 9, dropout: 0.1, seed: 0 };
-    let shapes = Shapes::infer(&small_cnn(&spec).unwrap(), 3).unwrap();
+    let spec = ArchSpec { image: 64, widths: Some([4, 6, 8, 10]), hidden: Some(9), ..ArchSpec::new(7) };
+    let shapes = Shapes::infer(&find("small_cnn").unwrap().build(&spec).unwrap(), 3).unwrap();
     assert_eq!(shapes.get("pool4"), Some(&[3, 10, 4, 4][..]));
     assert_eq!(shapes.get("logits"), Some(&[3, 7][..]));
 }

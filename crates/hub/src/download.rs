@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
+use tintype_core::package::digest::of_file;
 use tintype_core::{Error, ErrorKind, Result};
 use ureq::http::StatusCode;
 
@@ -62,10 +62,10 @@ impl Content<'_> {
         if self.length == Some(there) {
             return Ok(());
         }
-        let (mut answer, _) = wire.ask(self.url, Ask::From(there))?;
+        let mut answer = wire.ask(self.url, Ask::From(there))?;
         if answer.status() == StatusCode::RANGE_NOT_SATISFIABLE {
             file.set_len(0).map_err(failed)?;
-            (answer, _) = wire.ask(self.url, Ask::From(0))?;
+            answer = wire.ask(self.url, Ask::From(0))?;
         }
         check(&answer, self.repo, self.path)?;
         if answer.status() != StatusCode::PARTIAL_CONTENT {
@@ -104,28 +104,15 @@ impl Content<'_> {
 
     /// Compares length and, for a large file, the SHA-256.
     fn verify(&self, part: &Path) -> Result<()> {
-        let failed = |e| Error::io(part, e);
-        let mut file = fs::File::open(part).map_err(failed)?;
-        let length = file.metadata().map_err(failed)?.len();
-        let mut right = self.length.is_none_or(|expected| expected == length);
-        if right && self.tag.len() == SHA256_LENGTH && self.tag.bytes().all(|b| b.is_ascii_hexdigit()) {
-            let mut hash = Sha256::new();
-            let mut buffer = vec![0; 1 << 16];
-            loop {
-                let count = file.read(&mut buffer).map_err(failed)?;
-                if count == 0 {
-                    break;
-                }
-                hash.update(&buffer[..count]);
-            }
-            let found: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-            right = found.eq_ignore_ascii_case(self.tag);
-        }
+        let (length, found) = of_file(part)?;
+        let has_digest = self.tag.len() == SHA256_LENGTH && self.tag.bytes().all(|b| b.is_ascii_hexdigit());
+        let right = self.length.is_none_or(|expected| expected == length)
+            && (!has_digest || found.eq_ignore_ascii_case(self.tag));
         if right {
             return Ok(());
         }
         // To go on from damaged bytes would never end.
-        fs::remove_file(part).map_err(failed)?;
+        fs::remove_file(part).map_err(|e| Error::io(part, e))?;
         Err(self.wrong("is not what the hub promised"))
     }
 

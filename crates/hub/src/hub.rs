@@ -17,6 +17,7 @@ pub(crate) type Progress = dyn Fn(&str, u64, Option<u64>) + Send + Sync;
 /// The hub.
 pub struct Hub {
     settings: Settings,
+    wire: Wire,
     progress: Box<Progress>,
 }
 
@@ -35,7 +36,7 @@ struct Sibling {
 impl Hub {
     /// A hub with these settings.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, progress: Box::new(|_, _, _| {}) }
+        Self { wire: Wire::new(&settings), settings, progress: Box::new(|_, _, _| {}) }
     }
 
     /// The same hub, with someone who is told of downloads: path, bytes so far, bytes in all where they are known.
@@ -60,9 +61,8 @@ impl Hub {
         if self.settings.offline {
             return Err(offline(repo, &format!("`{path}`")));
         }
-        let wire = Wire::new(&self.settings);
         let url = repo.file_url(&self.settings.endpoint, path);
-        let (answer, _) = wire.ask(&url, Ask::Head)?;
+        let answer = self.wire.ask(&url, Ask::Head)?;
         check(&answer, repo, path)?;
         let headers = answer.headers();
         let tag = header(headers, "x-linked-etag").or_else(|| header(headers, "etag"));
@@ -82,7 +82,7 @@ impl Hub {
         let blob = cache.blob(tag);
         let _lock = cache.lock(tag)?;
         if !blob.is_file() {
-            Content { repo, path, url: &url, tag, length }.fetch(&wire, &blob, &*self.progress)?;
+            Content { repo, path, url: &url, tag, length }.fetch(&self.wire, &blob, &*self.progress)?;
         }
         cache.point(commit, path, tag)
     }
@@ -97,8 +97,7 @@ impl Hub {
             let commit = cache.commit(&repo.revision).ok_or_else(|| offline(repo, "the revision"))?;
             return Ok(cache.files(&commit));
         }
-        let (mut answer, _) =
-            Wire::new(&self.settings).ask(&repo.info_url(&self.settings.endpoint), Ask::From(0))?;
+        let mut answer = self.wire.ask(&repo.info_url(&self.settings.endpoint), Ask::From(0))?;
         check(&answer, repo, "")?;
         let unreadable = |what: String| {
             Error::new(ErrorKind::Io, format!("the hub's description of `{}`: {what}", repo.name))

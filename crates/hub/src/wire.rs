@@ -24,13 +24,14 @@ pub(crate) enum Ask {
 }
 
 /// A client that redirects by itself, so that the token stays with the hub.
-pub(crate) struct Wire<'a> {
+pub(crate) struct Wire {
     agent: Agent,
-    settings: &'a Settings,
+    endpoint: String,
+    token: Option<String>,
 }
 
-impl<'a> Wire<'a> {
-    pub fn new(settings: &'a Settings) -> Self {
+impl Wire {
+    pub fn new(settings: &Settings) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -38,17 +39,17 @@ impl<'a> Wire<'a> {
             .timeout_recv_response(Some(ANSWER))
             .user_agent(concat!("tintype/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self { agent: config.into(), settings }
+        Self { agent: config.into(), endpoint: settings.endpoint.clone(), token: settings.token.clone() }
     }
 
-    /// Asks for `url`; returns the answer and the address that gave it.
+    /// Asks for `url`, wherever it leads.
     ///
     /// # Errors
     /// `Io` when nobody answers, or only with redirections.
-    pub fn ask(&self, url: &str, ask: Ask) -> Result<(Response<Body>, String)> {
+    pub fn ask(&self, url: &str, ask: Ask) -> Result<Response<Body>> {
         let mut url = url.to_owned();
         for _ in 0..MAX_REDIRECTIONS {
-            let token = self.settings.token.as_ref().filter(|_| self.is_hub(&url));
+            let token = self.token.as_ref().filter(|_| self.is_hub(&url));
             let mut request = match ask {
                 Ask::Head => self.agent.head(&url),
                 Ask::From(_) => self.agent.get(&url),
@@ -64,12 +65,12 @@ impl<'a> Wire<'a> {
                 request = request.header("Range", &format!("bytes={start}-"));
             }
             let answer = request.call().map_err(|e| unreachable_hub(&url, &e))?;
-            let Some(target) = redirection(&answer) else { return Ok((answer, url)) };
+            let Some(target) = redirection(&answer) else { return Ok(answer) };
             if ask == Ask::Head
                 && target.contains("://")
                 && header(answer.headers(), "x-linked-etag").is_some()
             {
-                return Ok((answer, url));
+                return Ok(answer);
             }
             url = joined(&url, target);
         }
@@ -77,7 +78,7 @@ impl<'a> Wire<'a> {
     }
 
     fn is_hub(&self, url: &str) -> bool {
-        origin(url) == origin(&self.settings.endpoint)
+        origin(url) == origin(&self.endpoint)
     }
 }
 

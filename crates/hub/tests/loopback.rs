@@ -6,7 +6,6 @@ use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use sha2::{Digest, Sha256};
 use tintype_core::ErrorKind;
 use tintype_hub::{Hub, Repo, RepoKind, Settings};
 
@@ -34,7 +33,7 @@ fn weights() -> Vec<u8> {
 }
 
 fn sha(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    tintype_core::package::digest::of_bytes(bytes)
 }
 
 /// A hub, and a second server on another port where the large files are.

@@ -3,13 +3,12 @@
 //! The key is a digest of the model's name, version and loading, of all inputs and of the outputs asked for: inputs of
 //! strangers decide it, so it is one that cannot be forged.
 
-use std::mem::size_of_val;
 use std::sync::Arc;
 
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
-use tintype_core::{NamedTensor, Tensor, TensorData};
+use tintype_core::{NamedTensor, TensorData};
 
 /// Identifies a request.
 pub(crate) type Key = [u8; 32];
@@ -25,7 +24,7 @@ struct Bytes;
 
 impl Weighter<Key, Arc<[NamedTensor]>> for Bytes {
     fn weight(&self, _key: &Key, outputs: &Arc<[NamedTensor]>) -> u64 {
-        let outputs = outputs.iter().map(|output| output.name.len() + bytes(&output.tensor) + 128);
+        let outputs = outputs.iter().map(|output| output.name.len() + output.tensor.data().memory() + 128);
         (size_of::<Key>() + outputs.sum::<usize>()) as u64
     }
 }
@@ -74,15 +73,10 @@ pub(crate) fn key(model: (&str, u64, u64), inputs: &[NamedTensor], outputs: &[St
     hash.finalize().into()
 }
 
-fn bytes(tensor: &Tensor) -> usize {
-    match tensor.data() {
-        TensorData::Bytes(values) => values.iter().map(|value| value.len() + size_of_val(value)).sum(),
-        data => data.len() * data.dtype().size().unwrap_or(0),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tintype_core::Tensor;
+
     use super::*;
 
     fn input(name: &str, values: &[f32]) -> NamedTensor {

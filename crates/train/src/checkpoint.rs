@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use safetensors::tensor::Metadata;
 use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -120,22 +121,33 @@ impl Checkpoint {
     /// `NotFound` or `Io`; `InvalidArgument` when the file is no checkpoint.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
-        let broken = |what: String| {
-            Error::new(ErrorKind::InvalidArgument, format!("`{}` is no checkpoint: {what}", path.display()))
-        };
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(e.to_string()))?;
-        let state = header.metadata().as_ref().and_then(|m| m.get(STATE));
-        let state = state.ok_or_else(|| broken("it has no state of a training".to_owned()))?.clone();
-        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(e.to_string()))?;
+        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| broken(path, e))?;
+        let state = state_in(path, &header)?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|e| broken(path, e))?;
         let mut arrays = HashMap::new();
         for (name, view) in tensors.iter() {
             if view.dtype() != Dtype::F32 {
-                return Err(broken(format!("`{name}` is `{:?}`", view.dtype())));
+                return Err(broken(path, format!("`{name}` is `{:?}`", view.dtype())));
             }
             let (words, _) = view.data().as_chunks::<4>();
             arrays.insert(name.to_owned(), words.iter().map(|&w| f32::from_le_bytes(w)).collect());
         }
         Ok(Self { path: path.to_owned(), state, arrays })
+    }
+
+    /// The state alone of a checkpoint, whose arrays are left in the file.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::read`] and [`Checkpoint::state`].
+    pub fn read_state<T: DeserializeOwned>(path: &Path) -> Result<T> {
+        let failed = |e| Error::io(path, e);
+        let mut file = File::open(path).map_err(failed)?;
+        let mut size = [0; 8];
+        file.read_exact(&mut size).map_err(|e| broken(path, e))?;
+        let mut header = Vec::new();
+        file.take(u64::from_le_bytes(size)).read_to_end(&mut header).map_err(failed)?;
+        let header: Metadata = serde_json::from_slice(&header).map_err(|e| broken(path, e))?;
+        Self { path: path.to_owned(), state: state_in(path, &header)?, arrays: HashMap::new() }.state()
     }
 
     /// Its state.
@@ -163,6 +175,15 @@ impl Checkpoint {
     pub fn error(&self, what: impl std::fmt::Display) -> Error {
         Error::new(ErrorKind::InvalidArgument, format!("checkpoint `{}`: {what}", self.path.display()))
     }
+}
+
+fn state_in(path: &Path, header: &Metadata) -> Result<String> {
+    let state = header.metadata().as_ref().and_then(|m| m.get(STATE));
+    state.cloned().ok_or_else(|| broken(path, "it has no state of a training"))
+}
+
+fn broken(path: &Path, what: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidArgument, format!("`{}` is no checkpoint: {what}", path.display()))
 }
 
 #[cfg(test)]
@@ -193,6 +214,7 @@ mod tests {
         let path = Checkpoints::of(folder.path()).last();
         let values = [0.1, -0.0, f32::MIN_POSITIVE / 3.0, 1e30];
         write(&path, &arrays(&values), &state()).unwrap();
+        assert_eq!(Checkpoint::read_state::<State>(&path).unwrap(), state());
         let mut found = Checkpoint::read(&path).unwrap();
         assert_eq!(found.state::<State>().unwrap(), state());
         let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();

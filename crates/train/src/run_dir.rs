@@ -14,10 +14,10 @@
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use serde::Serialize;
-use tintype_core::{Error, ErrorKind, Result};
+use tintype_core::{Civil, Error, ErrorKind, Result};
 
 use crate::checkpoint::Checkpoints;
 use crate::config::TrainConfig;
@@ -88,19 +88,8 @@ pub(crate) fn clear_model(run_dir: &Path) -> Result<()> {
 
 /// UTC as `2026-01-31_13-45-09`: sorts by time and is a plain file name everywhere.
 fn timestamp(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let (day, second) = (seconds / 86_400, seconds % 86_400);
-    // Howard Hinnant's `civil_from_days`, for days after 1970: eras of 400 years from 1 March of the year 0.
-    let shifted = day + 719_468;
-    let (era, of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day_of_month:02}_{hour:02}-{minute:02}-{second:02}")
+    let Civil { year, month, day, hour, minute, second } = Civil::of(time);
+    format!("{year:04}-{month:02}-{day:02}_{hour:02}-{minute:02}-{second:02}")
 }
 
 /// Writes `metrics.jsonl`: `{"event": "epoch", …}` lines and a last `{"event": "summary", …}`.
@@ -186,7 +175,7 @@ impl Subscriber for JsonLines {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
 

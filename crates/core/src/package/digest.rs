@@ -1,4 +1,5 @@
-//! SHA-256 digests in the format of `sha256sum`, so that `sha256sum -c` checks them too.
+//! SHA-256 digests: of bytes and files, and lists of them in the format of `sha256sum`, so that `sha256sum -c` checks
+//! them too.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -13,12 +14,15 @@ use crate::{Error, ErrorKind, Result};
 pub(super) type Digests = BTreeMap<String, String>;
 
 /// The digest of `bytes`, in lowercase hexadecimal.
-pub(super) fn of_bytes(bytes: &[u8]) -> String {
+pub fn of_bytes(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The length and digest of a file, read in pieces.
-pub(super) fn of_file(path: &Path) -> Result<(u64, String)> {
+/// The length in bytes and the digest of a file, read in pieces.
+///
+/// # Errors
+/// `NotFound` or `Io`.
+pub fn of_file(path: &Path) -> Result<(u64, String)> {
     let mut file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 16];
@@ -34,7 +38,8 @@ pub(super) fn of_file(path: &Path) -> Result<(u64, String)> {
     }
 }
 
-fn hex(digest: &[u8]) -> String {
+/// A digest in lowercase hexadecimal.
+pub fn hex(digest: &[u8]) -> String {
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

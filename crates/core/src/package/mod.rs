@@ -11,7 +11,7 @@
 mod archive;
 mod configured;
 mod contents;
-mod digest;
+pub mod digest;
 mod directory;
 mod external;
 pub mod labels;

@@ -146,6 +146,7 @@ fn resizing() {
         case("nearest, odd", "nearest", "half_pixel", [7, 5]),
         case("linear", "linear", "half_pixel", [8, 5]),
         case("linear, corners", "linear", "align_corners", [7, 6]),
+        case("linear, symmetric", "linear", "half_pixel_symmetric", [8, 5]),
         case("linear, smaller", "linear", "pytorch_half_pixel", [3, 2]),
         Case::new("linear by factors", &[2, 4, 3], 48, vec![scaled])
             .setting(floats("f", &[1.0, 1.0, 1.5, 1.5])),

@@ -15,7 +15,7 @@ pub static ARCHITECTURES: &[Architecture] = &[
         dropout: Some(0.3),
         head: "fc2.weight",
         pixels: pixels::whole,
-        build: small_cnn::by_name,
+        build: small_cnn::small_cnn,
     },
     Architecture {
         name: "base_cnn",

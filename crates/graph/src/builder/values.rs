@@ -133,8 +133,7 @@ impl Builder {
 
     /// The rows at `index` of axis 1, without that axis.
     pub fn pick(&mut self, name: &str, x: &str, index: i64) -> String {
-        let place = format!("{name}/index");
-        self.graph.initializer.push(crate::proto::TensorProto::from_i64(&place, &[], &[index]));
+        let place = self.index(name, index);
         let node = self.node("Gather", name, &[x, &place]);
         self.add(node.with("axis", 1))
     }

@@ -16,7 +16,8 @@ pub(super) fn resize(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> 
     let scales = scales(tape, node, &shape, &large);
     let mut dx = dy.to_owned();
     for axis in 0..shape.len() {
-        if shape[axis] == large[axis] {
+        // A factor may leave the size as it is and yet move what is between the pixels.
+        if shape[axis] == large[axis] && scales.as_ref().is_none_or(|scales| scales[axis] == 1.0) {
             continue;
         }
         let weights = |place| weights(node, place, scales.as_ref()?[axis], [shape[axis], large[axis]]);
@@ -61,7 +62,11 @@ fn weights(
     let at = place as f64;
     let mode = if node.op_type == "Upsample" { "asymmetric" } else { "half_pixel" };
     let from = match node.string("coordinate_transformation_mode").unwrap_or(mode) {
-        "half_pixel" | "half_pixel_symmetric" => (at + 0.5) / scale - 0.5,
+        "half_pixel" => (at + 0.5) / scale - 0.5,
+        // It differs where the factor leaves a part of a pixel over.
+        "half_pixel_symmetric" if (scale * size as f64 - large as f64).abs() < 1e-4 => {
+            (at + 0.5) / scale - 0.5
+        }
         "pytorch_half_pixel" if large > 1 => (at + 0.5) / scale - 0.5,
         "pytorch_half_pixel" => 0.0,
         "align_corners" if large > 1 => at * (size - 1) as f64 / (large - 1) as f64,

@@ -1,4 +1,5 @@
-//! The shape of each operator's first output.
+//! The shape of each operator's outputs: here those that follow from the inputs' shapes and the attributes alone, in
+//! [`arranged`] those where values say how axes are laid out. `Split` alone has several outputs of different shapes.
 
 mod arranged;
 

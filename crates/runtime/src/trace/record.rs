@@ -61,11 +61,7 @@ impl Record {
 
     /// About the memory that it takes, in bytes.
     pub(super) fn size(&self) -> usize {
-        let tensors = self.tensors.iter().map(|(_, named)| match named.tensor.data() {
-            TensorData::Bytes(strings) => strings.iter().map(Vec::len).sum(),
-            data => data.len() * data.dtype().size().unwrap_or(0),
-        });
-        512 + tensors.sum::<usize>()
+        512 + self.tensors.iter().map(|(_, named)| named.tensor.data().memory()).sum::<usize>()
     }
 
     /// Appends it to `out`, without a comma before or after it.
@@ -173,6 +169,6 @@ mod tests {
             tensor("TENSOR_BACKEND_OUTPUT", "y", "\"cat\",\"/w==\"", "2", "BYTES"),
         ]);
         assert_eq!(found, expected);
-        assert_eq!(record.size(), 512 + 8 + 4);
+        assert_eq!(record.size(), 512 + 8 + 4 + 2 * size_of::<Vec<u8>>());
     }
 }

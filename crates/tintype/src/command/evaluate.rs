@@ -18,8 +18,8 @@ pub struct EvaluateArgs {
     /// A model directory, a `.mar`, an `.onnx` file or a training run
     pub model: PathBuf,
 
-    /// A folder with one folder of images per class, named as the model's labels, or with images and a `labels.csv`, or a table
-    /// (columns `file` and `label`, or `index`)
+    /// Labelled images, in any form that `tintype train` learns from: class folders, folders of parts, names that begin with
+    /// the class, a CSV or JSONL table. The classes are the model's labels, or their indices
     pub data: PathBuf,
 
     /// Print JSON instead of a table

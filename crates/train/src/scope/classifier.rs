@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tintype_core::image::Limits;
 use tintype_core::package::ArchiveLimits;
+use tintype_core::package::digest::of_bytes;
 use tintype_core::{Error, ErrorKind, ModelSource, ModelSpec, Package, Plan, Result, TensorSpec};
 use tintype_graph::{Model, head};
 
@@ -60,7 +60,7 @@ fn read(source: &ModelSource) -> Result<(Model, String)> {
         }
         ModelSource::Bytes(bytes) => (Model::from_bytes(bytes)?, Arc::clone(bytes)),
     };
-    Ok((model, Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect()))
+    Ok((model, of_bytes(&bytes)))
 }
 
 fn scores_of(model: &Model, spec: &ModelSpec) -> Result<String> {

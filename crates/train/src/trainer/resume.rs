@@ -11,6 +11,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tintype_core::Result;
+use tintype_core::package::digest::hex;
 use tintype_graph::Model;
 
 use super::stage::Stage;
@@ -52,9 +53,9 @@ struct SavedBest {
 /// Complete epochs of the run whose checkpoints these are.
 ///
 /// # Errors
-/// Those of [`Checkpoint::read`].
+/// Those of [`Checkpoint::read_state`].
 pub(crate) fn completed(checkpoints: &Checkpoints) -> Result<usize> {
-    Ok(Checkpoint::read(&checkpoints.last())?.state::<Saved>()?.epoch)
+    Ok(Checkpoint::read_state::<Saved>(&checkpoints.last())?.epoch)
 }
 
 impl Trainer<'_> {
@@ -151,7 +152,7 @@ impl Trainer<'_> {
         }
         digest.update(self.config.seed.to_le_bytes());
         digest.update(self.config.trainer.batch_size.to_le_bytes());
-        digest.finalize().iter().map(|b| format!("{b:02x}")).collect()
+        hex(&digest.finalize())
     }
 }
 

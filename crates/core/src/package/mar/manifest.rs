@@ -1,8 +1,10 @@
 //! `MAR-INF/MANIFEST.json` as `torch-model-archiver` writes it.
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
+
+use crate::Civil;
 
 /// The manifest. Keys that are not listed are those of later archivers and say nothing that matters here.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,27 +42,14 @@ pub struct Model {
 
 /// A time as the manifest writes it, in UTC. Times before 1970 count as 1970.
 pub fn created_on(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let Civil { year, month, day, hour, minute, second } = Civil::of(time);
     format!("{day:02}/{month:02}/{year:04} {hour:02}:{minute:02}:{second:02}")
-}
-
-/// Year, month and day of a count of days since 1970-01-01 (H. Hinnant, "chrono-compatible low-level date algorithms").
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let day_of_era = days % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     // From Python: datetime.fromtimestamp(n, timezone.utc).strftime("%d/%m/%Y %H:%M:%S")

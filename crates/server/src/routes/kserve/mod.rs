@@ -116,7 +116,7 @@ fn shared_memory() -> Router<Arc<App>> {
 fn trace() -> Router<Arc<App>> {
     Router::new()
         .route("/v2/trace/setting", get(settings::trace).post(settings::set_trace))
-        .route("/v2/models/{model}/trace/setting", get(settings::trace_of).post(settings::set_trace_of))
+        .route("/v2/models/{model}/trace/setting", get(settings::trace).post(settings::set_trace))
 }
 
 /// The one parameter of a path.

@@ -10,32 +10,26 @@ use super::{Name, Refusal};
 use crate::app::App;
 use crate::{body, kserve};
 
-pub(crate) async fn trace(State(app): State<Arc<App>>) -> Result<Json<TraceReply>, Refusal> {
-    Ok(Json(kserve::trace::trace(&app, None, &[])?.into()))
-}
-
-pub(crate) async fn trace_of(
+/// Of a model where the path names one, otherwise of the server.
+pub(crate) async fn trace(
     State(app): State<Arc<App>>,
-    Path(model): Name,
+    model: Option<Name>,
 ) -> Result<Json<TraceReply>, Refusal> {
-    Ok(Json(kserve::trace::trace(&app, Some(&model), &[])?.into()))
+    Ok(Json(kserve::trace::trace(&app, name(&model), &[])?.into()))
 }
 
+/// As [`trace`], after the changes in the body.
 pub(crate) async fn set_trace(
     State(app): State<Arc<App>>,
+    model: Option<Name>,
     request: Request,
 ) -> Result<Json<TraceReply>, Refusal> {
     let changes = parse_trace_changes(&body::whole(request, &app.config).await?)?;
-    Ok(Json(kserve::trace::trace(&app, None, &changes)?.into()))
+    Ok(Json(kserve::trace::trace(&app, name(&model), &changes)?.into()))
 }
 
-pub(crate) async fn set_trace_of(
-    State(app): State<Arc<App>>,
-    Path(model): Name,
-    request: Request,
-) -> Result<Json<TraceReply>, Refusal> {
-    let changes = parse_trace_changes(&body::whole(request, &app.config).await?)?;
-    Ok(Json(kserve::trace::trace(&app, Some(&model), &changes)?.into()))
+fn name(model: &Option<Name>) -> Option<&str> {
+    model.as_ref().map(|Path(name)| name.as_str())
 }
 
 pub(crate) async fn logging(State(app): State<Arc<App>>) -> Result<Json<LogSettings>, Refusal> {

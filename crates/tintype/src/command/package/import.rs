@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tintype_core::package::{check_name, check_version};
 use tintype_core::{Error, ErrorKind, ModelSource, ModelSpec, Package, Result};
-use tintype_graph::arch::{ArchSpec, Architecture, find};
+use tintype_graph::arch::{ARCHITECTURES, ArchSpec, Architecture, find};
 use tintype_graph::weights::{Checkpoint, Fitted, classes, fit};
 use tintype_hub::Hub;
 
@@ -24,13 +24,14 @@ use source::Source;
 
 /// Options of `tintype package import`.
 #[derive(Debug, Args)]
+#[command(after_long_help = architectures())]
 pub struct ImportArgs {
     /// A `.safetensors`, `.pth`, `.pt`, `.th`, `.bin` or `.ckpt` file, a folder with one and its `config.json`, or
     /// `hf://owner/name[@revision]`
     #[arg(value_name = "SOURCE")]
     source: String,
 
-    /// The architecture, as `resnet18`; not needed where a `config.json` names it
+    /// The architecture, as `resnet18` (`--help` lists them); not needed where a `config.json` names it
     #[arg(long, value_name = "A")]
     arch: Option<String>,
 
@@ -100,6 +101,13 @@ pub fn import(args: &ImportArgs, hub: &Hub, stdout: &mut impl Write) -> Result<(
         output_labels: BTreeMap::new(),
     };
     args.destination.write(&package, stdout)
+}
+
+/// The architectures, a line each.
+fn architectures() -> String {
+    let line = |arch: &Architecture| format!("  {:<23}{}\n", arch.name, arch.about);
+    let lines: String = ARCHITECTURES.iter().map(line).collect();
+    format!("Architectures:\n{lines}")
 }
 
 fn architecture(args: &ImportArgs, described: &Described) -> Result<&'static Architecture> {
