@@ -10,6 +10,7 @@ mod activation;
 mod batch_norm;
 mod conv;
 mod elementwise;
+mod flat;
 mod forward;
 mod layout;
 pub(crate) mod linear;
@@ -33,6 +34,7 @@ use crate::proto::{DataType, Dimension, NodeProto, ValueInfoProto};
 use crate::rewrite::{clear_name, prune, rename};
 use crate::shape::Shapes;
 use crate::upgrade::upgrade;
+pub use flat::FlatOptions;
 use rules::Rule;
 use tape::Tape;
 
@@ -114,6 +116,15 @@ pub struct BatchNormState {
     /// Values a channel in one batch, `N · H · W`: PyTorch keeps the unbiased variance, `count / (count - 1)` times
     /// the biased one.
     pub count: usize,
+}
+
+impl BatchNormState {
+    /// What makes the biased variance unbiased.
+    pub fn unbiased(&self) -> f32 {
+        let count = self.count as f32;
+        // PyTorch refuses a single value a channel; its variance is 0 and stays so here.
+        if count > 1.0 { count / (count - 1.0) } else { 1.0 }
+    }
 }
 
 /// Appends loss and gradients to a classifier with one input and one output of scores `[N, K]`.

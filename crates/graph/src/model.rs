@@ -213,7 +213,7 @@ impl Model {
 }
 
 /// What a graph declares of one of its values.
-fn spec(value: &ValueInfoProto) -> Result<TensorSpec> {
+pub(crate) fn spec(value: &ValueInfoProto) -> Result<TensorSpec> {
     let unsupported = |what: &str| {
         Error::new(ErrorKind::Unsupported, format!("`{}` is not a tensor of declared {what}", value.name))
     };

@@ -28,8 +28,14 @@ impl Ema {
     /// # Errors
     /// `Internal` when the weights are of another model.
     pub fn update(&mut self, weights: &Weights) -> Result<()> {
+        let keep = self.advance();
+        self.weights.blend(weights, keep)
+    }
+
+    /// Counts a step; returns what of the average it keeps.
+    pub fn advance(&mut self) -> f32 {
         self.steps += 1;
-        self.weights.blend(weights, decay(self.config, self.steps) as f32)
+        decay(self.config, self.steps) as f32
     }
 
     /// The average for a graph with other parameters: what both have goes on, the rest begins at `weights`.

@@ -26,6 +26,7 @@ mod loss;
 mod metrics;
 mod optim;
 mod pass;
+mod place;
 mod preprocessing;
 mod results;
 mod run;

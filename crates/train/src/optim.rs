@@ -2,17 +2,19 @@
 //!
 //! Each rule is one pass over four flat arrays (weight, gradient and two moments), on one thread: the pass waits for
 //! memory, 2 ms for 2.4 million weights, and a second thread measured no gain. Which rate and decay a parameter has is
-//! [`groups`]' business, how gradients are clipped [`clip`]'s; computing gradients is the engine's work.
+//! [`groups`]' business, how gradients are clipped [`clip`]'s; computing gradients is the engine's work. On a device the
+//! rules are a graph: [`nodes`].
 
 pub(crate) mod clip;
 pub(crate) mod groups;
+pub(crate) mod nodes;
 mod rule;
 
 use tintype_core::{Error, ErrorKind, Result, Tensor};
 
 use crate::config::{OptimConfig, OptimName};
 use clip::Clip;
-use rule::Rule;
+pub(crate) use rule::Rule;
 
 /// An update rule with its moments.
 #[derive(Debug)]
@@ -70,14 +72,36 @@ impl Optimizer {
         clip: Clip,
     ) -> Result<()> {
         self.check(parameters, gradients)?;
-        for ((parameter, gradient), slot) in parameters.iter_mut().zip(gradients).zip(&mut self.slots) {
-            slot.steps += 1;
-            let rule =
-                Rule::new(&self.config, rate * slot.setting.rate, slot.setting.weight_decay, slot.steps);
+        let rules = self.advance(rate);
+        let slots = self.slots.iter_mut().zip(rules);
+        for ((parameter, gradient), (slot, rule)) in parameters.iter_mut().zip(gradients).zip(slots) {
             let moments = (slot.first.as_mut_slice(), slot.second.as_mut_slice());
             rule.apply(parameter.values_mut()?, gradient.values()?, moments, clip);
         }
         Ok(())
+    }
+
+    /// Counts a step; returns what it does to each parameter.
+    pub fn advance(&mut self, rate: f64) -> Vec<Rule> {
+        let config = &self.config;
+        let rule = |slot: &mut Slot| {
+            slot.steps += 1;
+            Rule::new(config, rate * slot.setting.rate, slot.setting.weight_decay, slot.steps)
+        };
+        self.slots.iter_mut().map(rule).collect()
+    }
+
+    /// The parameters, as indices, in groups that every step does the same to.
+    pub fn alike(&self) -> Vec<Vec<usize>> {
+        let mut groups: Vec<Vec<usize>> = Vec::new();
+        for (index, slot) in self.slots.iter().enumerate() {
+            let key = |s: &Slot| (s.setting.rate, s.setting.weight_decay, s.steps);
+            match groups.iter_mut().find(|group| key(&self.slots[group[0]]) == key(slot)) {
+                Some(group) => group.push(index),
+                None => groups.push(vec![index]),
+            }
+        }
+        groups
     }
 
     /// What is remembered, one entry a parameter.

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tintype_core::package::{MarOptions, check_name};
-use tintype_core::{Error, ErrorKind, ModelSource, Package, Result};
+use tintype_core::{ModelSource, Package, Result};
 use tintype_engine::Backend;
 
 use crate::checkpoint::Checkpoints;
-use crate::config::{DataConfig, Device, Scope, TrainConfig};
+use crate::config::{DataConfig, Scope, TrainConfig};
 use crate::data::Dataset;
 use crate::doctor::{Examination, Findings, examine};
 use crate::evaluate::{EvaluateOptions, answer};
@@ -16,6 +16,7 @@ use crate::event::{DataFacts, Subscriber, Summary, TrainEvent};
 use crate::examples::Divided;
 use crate::metrics::{Confusion, Evaluation};
 use crate::pass::Stop;
+use crate::place::Place;
 use crate::results::tensorboard::TensorBoard;
 use crate::results::{self, Told, calibration};
 use crate::run_dir::{self, JsonLines};
@@ -55,10 +56,7 @@ pub fn train(
 ) -> Result<Outcome> {
     let began = Instant::now();
     check_name(&config.name)?;
-    if let Device::Cuda(_) = config.device {
-        let message = format!("`device={}`: training computes on the CPU alone", config.device);
-        return Err(Error::new(ErrorKind::Unsupported, message));
-    }
+    let place = Place::find(config.device, backend)?;
     let data = Dataset::to_learn_from(&config.data.path)?;
     let hashes = hash_files(&data, config.threads());
     let DataConfig { val_fraction, folds, fold, .. } = config.data;
@@ -67,7 +65,7 @@ pub fn train(
     subscriber.on_event(&TrainEvent::Data(facts.clone()));
     let divided = Divided::new(&data, &split);
 
-    let mut job = Job { config, backend, divided: &divided, stop, checkpoints: None, began };
+    let mut job = Job { config, backend, place, divided: &divided, stop, checkpoints: None, began };
     let ready = job.make_ready()?;
     let findings = if config.data.examine && config.resume.is_none() {
         let examination = Examination { least_side: ready.side() / 2, threads: config.threads(), stop };

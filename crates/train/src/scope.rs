@@ -19,12 +19,14 @@ use crate::event::{Subscriber, Summary};
 use crate::examples::{Divided, Sets};
 use crate::metrics::Confusion;
 use crate::pass::Stop;
+use crate::place::Place;
 use crate::trainer::{Fitted, Trainer};
 
 /// What both kinds of training need.
 pub(crate) struct Job<'a> {
     pub config: &'a TrainConfig,
     pub backend: &'a dyn Backend,
+    pub place: Place,
     pub divided: &'a Divided,
     pub stop: &'a Stop,
     /// Where checkpoints go.
@@ -90,6 +92,7 @@ impl Job<'_> {
     fn fit(&self, model: &Model, sets: &Sets, subscriber: &mut dyn Subscriber) -> Result<Fitted> {
         let trainer = Trainer {
             backend: self.backend,
+            place: self.place,
             model,
             classes: self.classes(),
             config: self.config,

@@ -6,12 +6,16 @@
 //! ```text
 //! fit ─▸ epoch ─▸ stepper: batch → targets → session → gradients → clip → optimizer → average
 //!  │       └ order, learning rate, reports                  stage: which parameters learn in which epoch
+//!  │                                                        hosted, resident: who holds weights and moments
 //!  ├─▸ validation: running statistics, the held-out rows
 //!  └─▸ resume: the whole state to and from a checkpoint
 //! ```
 
 mod clock;
 mod epoch;
+mod hosted;
+mod learned;
+mod resident;
 mod resume;
 mod stage;
 mod stepper;
@@ -30,6 +34,7 @@ use crate::examples::Examples;
 use crate::loss::Criterion;
 use crate::metrics::Confusion;
 use crate::pass::Stop;
+use crate::place::Place;
 use crate::schedule::Schedule;
 use crate::tally::{Progress, Tally};
 use clock::Clock;
@@ -40,6 +45,7 @@ use validation::Validated;
 /// What is trained, on what, by which engine.
 pub(crate) struct Trainer<'a> {
     pub backend: &'a dyn Backend,
+    pub place: Place,
     /// The inference graph: one input `[N, …]` of free batch size, one output of logits `[N, classes]`.
     pub model: &'a Model,
     pub classes: usize,
@@ -67,21 +73,21 @@ struct Best {
 }
 
 /// How far a training is; what a checkpoint holds.
-struct State {
+struct State<'a> {
     /// Complete epochs.
     epoch: usize,
     /// Batches done of the next.
     done: usize,
     /// What those came to.
     progress: Progress,
-    stepper: Stepper,
+    stepper: Stepper<'a>,
     schedule: Schedule,
     best: Option<Best>,
     /// Epochs since the best.
     waited: usize,
 }
 
-impl Trainer<'_> {
+impl<'a> Trainer<'a> {
     /// Trains for the configured epochs, or until a stop is requested or patience ends, and keeps the epoch that is best
     /// by validation accuracy (the lower loss of equal ones); with an average of the weights, the better of the two.
     ///
@@ -99,7 +105,7 @@ impl Trainer<'_> {
             let rate = self.epoch(&mut state, &criterion, &mut clock, subscriber)?;
             early = self.stop.is_requested();
             if early {
-                self.save_last(&state)?;
+                self.save_last(&mut state)?;
                 if state.best.is_some() {
                     break;
                 }
@@ -134,13 +140,13 @@ impl Trainer<'_> {
     }
 
     /// Whether there is an epoch to come.
-    fn goes_on(&self, state: &State) -> bool {
+    fn goes_on(&self, state: &State<'_>) -> bool {
         let patience = self.config.trainer.patience;
         state.epoch < self.config.trainer.epochs && (patience == 0 || state.waited < patience)
     }
 
     /// Keeps what was validated, if it is the best so far.
-    fn keep(&self, state: &mut State, validated: Validated, better: bool) -> Result<()> {
+    fn keep(&self, state: &mut State<'_>, validated: Validated, better: bool) -> Result<()> {
         if better {
             let (weights, val) = validated.into_better();
             state.best = Some(Best { model: weights.write_into(self.model)?, epoch: state.epoch + 1, val });
@@ -149,7 +155,7 @@ impl Trainer<'_> {
     }
 
     /// Counts a validated epoch and writes the checkpoints.
-    fn close_epoch(&self, state: &mut State, val_loss: f64, better: bool) -> Result<()> {
+    fn close_epoch(&self, state: &mut State<'_>, val_loss: f64, better: bool) -> Result<()> {
         state.schedule.validated(val_loss);
         state.waited = if better { 0 } else { state.waited + 1 };
         state.epoch += 1;
@@ -163,7 +169,7 @@ impl Trainer<'_> {
 
     fn finish(
         &self,
-        state: State,
+        state: State<'_>,
         stopped: bool,
         began: Instant,
         subscriber: &mut dyn Subscriber,

@@ -113,6 +113,27 @@ impl Weights {
         Ok(())
     }
 
+    /// The running statistics one behind the other: of each batch norm the mean, then the variance.
+    pub fn running(&self) -> Vec<f32> {
+        self.running.iter().flat_map(|r| r.mean.iter().chain(&r.variance)).copied().collect()
+    }
+
+    /// Puts running statistics in place, in the order of [`Weights::running`].
+    ///
+    /// # Errors
+    /// `Internal` when there are more or fewer.
+    pub fn set_running(&mut self, values: &[f32]) -> Result<()> {
+        let mut rest = values;
+        for Running { mean, variance, .. } in &mut self.running {
+            for part in [mean, variance] {
+                let (own, others) = rest.split_at_checked(part.len()).ok_or_else(|| miscounted(values))?;
+                part.copy_from_slice(own);
+                rest = others;
+            }
+        }
+        if rest.is_empty() { Ok(()) } else { Err(miscounted(values)) }
+    }
+
     /// Whether there are running statistics, and how many batches they remember: the largest `1 / (1 - momentum)`.
     pub fn memory(&self) -> Option<f64> {
         self.running.iter().map(|r| 1.0 / (1.0 - f64::from(r.state.momentum)).max(1e-9)).reduce(f64::max)
@@ -148,9 +169,7 @@ impl Weights {
             ));
         }
         for (running, batch) in self.running.iter_mut().zip(batches.chunks_exact(2)) {
-            let count = running.state.count as f32;
-            // PyTorch refuses a single value a channel; its variance is 0 and stays so here.
-            let unbiased = if count > 1.0 { count / (count - 1.0) } else { 1.0 };
+            let unbiased = running.state.unbiased();
             let keep = running.state.momentum;
             blend(&mut running.mean, batch[0].values()?, keep, 1.0);
             blend(&mut running.variance, batch[1].values()?, keep, unbiased);
@@ -167,6 +186,10 @@ impl Weights {
         let values: Vec<(&str, &[f32])> = named.iter().map(|array| (array.name, array.values)).collect();
         model.with_parameters(&values)
     }
+}
+
+fn miscounted(values: &[f32]) -> Error {
+    Error::new(ErrorKind::Internal, format!("{} running statistics are not those of the model", values.len()))
 }
 
 /// `running = keep · running + (1 - keep) · factor · batch`.

@@ -24,16 +24,28 @@ impl Clip {
     /// # Errors
     /// `InvalidArgument` when a gradient is not `f32`.
     pub fn new(config: &OptimConfig, gradients: &[Tensor], factor: f64) -> Result<Self> {
-        let mut factor = factor;
+        let mut squares = 0.0;
         if config.clip_norm > 0.0 {
-            let mut squares = 0.0;
             for gradient in gradients {
                 squares += sum_of_squares(gradient.values()?);
             }
+        }
+        Ok(Self::by_squares(config, squares, factor))
+    }
+
+    /// The same for gradients of which `squares` is the sum of all squares; it counts where there is a norm to keep.
+    pub fn by_squares(config: &OptimConfig, squares: f64, factor: f64) -> Self {
+        let mut factor = factor;
+        if config.clip_norm > 0.0 {
             factor *= (config.clip_norm / (squares.sqrt() * factor + EPSILON)).min(1.0);
         }
         let limit = if config.clip_value > 0.0 { config.clip_value as f32 } else { f32::INFINITY };
-        Ok(Self { factor: factor as f32, limit })
+        Self { factor: factor as f32, limit }
+    }
+
+    /// What each element is multiplied with, before it is brought within the limit.
+    pub fn factor(self) -> f32 {
+        self.factor
     }
 
     /// The changed element.

@@ -1,11 +1,11 @@
-//! The arithmetic of one step on one parameter.
+//! The arithmetic of one step on one parameter. [`super::nodes`] has the same as a graph.
 
 use super::clip::Clip;
 use crate::config::{OptimConfig, OptimName};
 
 /// One step's scalars, rounded to `f32` once, as PyTorch does.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Rule {
+pub(crate) enum Rule {
     /// `torch.optim.SGD`: `g += wd·w; b = μ·b + g; w -= lr·b`, or with Nesterov's momentum `w -= lr·(g + μ·b)`.
     Sgd { lr: f32, momentum: f32, decay: f32, nesterov: bool },
     /// `torch.optim.Adam` and `AdamW`.
@@ -14,7 +14,7 @@ pub(super) enum Rule {
 
 /// `g += l2·w; w *= keep; m += (1-β1)(g-m); v = β2·v + (1-β2)·g²; w -= lr/(1-β1ᵗ) · m / (√v/√(1-β2ᵗ) + ε)`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Adam {
+pub(crate) struct Adam {
     step: f32,
     l2: f32,
     keep: f32,
@@ -26,6 +26,10 @@ pub(super) struct Adam {
 }
 
 impl Rule {
+    /// What the numbers of [`Rule::numbers`] are: those of SGD, those of Adam.
+    pub const NAMES: [&'static [&'static str]; 2] =
+        [&["lr", "momentum", "decay"], &["step", "l2", "keep", "root", "take1", "keep2", "take2", "epsilon"]];
+
     /// The step number `steps`, from 1, with the learning rate `lr`.
     pub fn new(config: &OptimConfig, lr: f64, weight_decay: f64, steps: i32) -> Self {
         let adam = |l2: f64, keep: f64| {
@@ -50,6 +54,16 @@ impl Rule {
             },
             OptimName::Adam => adam(weight_decay, 1.0),
             OptimName::Adamw => adam(0.0, 1.0 - lr * weight_decay),
+        }
+    }
+
+    /// The scalars, in the order of [`Rule::NAMES`].
+    pub fn numbers(self) -> Vec<f32> {
+        match self {
+            Self::Sgd { lr, momentum, decay, nesterov: _ } => vec![lr, momentum, decay],
+            Self::Adam(Adam { step, l2, keep, root, take1, keep2, take2, epsilon }) => {
+                vec![step, l2, keep, root, take1, keep2, take2, epsilon]
+            }
         }
     }
 

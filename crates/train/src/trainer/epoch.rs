@@ -16,7 +16,7 @@ impl Trainer<'_> {
     /// Makes the steps that the epoch still has, or as many as a stop lets it; returns the last learning rate.
     pub(super) fn epoch(
         &self,
-        state: &mut State,
+        state: &mut State<'_>,
         criterion: &Criterion,
         clock: &mut Clock,
         subscriber: &mut dyn Subscriber,
@@ -33,7 +33,7 @@ impl Trainer<'_> {
             let targets = criterion.targets(&batch.classes, batch.mixed)?;
             // The graph's random numbers follow from the place in the training alone.
             let seed = (self.config.seed << 32).wrapping_add(((epoch - 1) * steps + state.done) as u64);
-            let loss = state.stepper.batch(&batch, &targets, seed, &mut state.progress)?;
+            let loss = state.stepper.batch(batch, targets, seed, &mut state.progress)?;
             state.done += 1;
             if !loss.is_finite() {
                 return Err(Error::new(
@@ -71,7 +71,7 @@ impl Trainer<'_> {
     }
 
     /// The rate of the step that the batch number `place`, from 0, belongs to.
-    fn rate(&self, state: &State, place: usize, steps: usize) -> f64 {
+    fn rate(&self, state: &State<'_>, place: usize, steps: usize) -> f64 {
         let accumulate = self.config.trainer.accumulate;
         state.schedule.rate(state.epoch, (place / accumulate) as f64 / steps.div_ceil(accumulate) as f64)
     }

@@ -58,10 +58,10 @@ pub(crate) fn completed(checkpoints: &Checkpoints) -> Result<usize> {
     Ok(Checkpoint::read_state::<Saved>(&checkpoints.last())?.epoch)
 }
 
-impl Trainer<'_> {
+impl<'a> Trainer<'a> {
     /// The state before the first step, or the one that the last checkpoint holds.
-    pub(super) fn begin(&self) -> Result<State> {
-        let fresh = |epoch: usize| -> Result<State> {
+    pub(super) fn begin(&self) -> Result<State<'a>> {
+        let fresh = |epoch: usize| -> Result<State<'a>> {
             Ok(State {
                 epoch,
                 done: 0,
@@ -100,25 +100,25 @@ impl Trainer<'_> {
     }
 
     /// Writes what the training goes on from.
-    pub(super) fn save_last(&self, state: &State) -> Result<()> {
+    pub(super) fn save_last(&self, state: &mut State<'_>) -> Result<()> {
         let Some(checkpoints) = self.checkpoints else { return Ok(()) };
-        let stepper = &state.stepper;
-        let mut arrays = arrays("", stepper.weights.named()?);
-        if let Some(ema) = &stepper.ema {
+        let learned = state.stepper.learned()?;
+        let mut arrays = arrays("", learned.weights.named()?);
+        if let Some(ema) = &learned.ema {
             arrays.extend(self::arrays("ema/", ema.weights.named()?));
         }
-        for slot in stepper.optimizer.slots() {
+        for slot in learned.optimizer.slots() {
             for (moment, values) in [("first/", &slot.first), ("second/", &slot.second)] {
                 let name = format!("{moment}{}", slot.setting.name);
                 arrays.push(Array { name, shape: vec![values.len()], values });
             }
         }
-        let steps = stepper.optimizer.slots().iter().map(|s| (s.setting.name.clone(), s.steps));
+        let steps = learned.optimizer.slots().iter().map(|s| (s.setting.name.clone(), s.steps));
         let saved = Saved {
             epoch: state.epoch,
             done: state.done,
             waited: state.waited,
-            ema_steps: stepper.ema.as_ref().map_or(0, |ema| ema.steps),
+            ema_steps: learned.ema.as_ref().map_or(0, |ema| ema.steps),
             has_best: state.best.is_some(),
             rows: self.rows(),
             progress: state.progress,
@@ -129,11 +129,11 @@ impl Trainer<'_> {
     }
 
     /// Writes the weights of the best epoch.
-    pub(super) fn save_best(&self, state: &State) -> Result<()> {
+    pub(super) fn save_best(&self, state: &mut State<'_>) -> Result<()> {
         let (Some(checkpoints), Some(best)) = (self.checkpoints, &state.best) else { return Ok(()) };
         let (accuracy, loss) = (best.val.accuracy(), best.val.loss());
         let saved = SavedBest { epoch: best.epoch, val_accuracy: accuracy, val_loss: loss };
-        let learned = values_of(&state.stepper.weights, &best.model)?;
+        let learned = values_of(&state.stepper.learned()?.weights, &best.model)?;
         let arrays: Vec<Array> = learned
             .iter()
             .map(|(named, values)| Array { name: named.name.to_owned(), shape: named.shape.clone(), values })
@@ -172,18 +172,18 @@ fn values_of<'a>(weights: &'a Weights, model: &Model) -> Result<Vec<(Named<'a>, 
 }
 
 /// Puts a checkpoint's values in place.
-fn restore(state: &mut State, saved: &Saved, mut checkpoint: Checkpoint) -> Result<()> {
+fn restore(state: &mut State<'_>, saved: &Saved, mut checkpoint: Checkpoint) -> Result<()> {
     let (first, second) = (checkpoint.part("first/"), checkpoint.part("second/"));
     let average = checkpoint.part("ema/");
-    same_arrays(&state.stepper.weights, &checkpoint)?;
-    let stepper = &mut state.stepper;
-    stepper.weights.take(|name| checkpoint.arrays.get(name).map(Vec::as_slice))?;
-    if let Some(ema) = &mut stepper.ema {
-        ema.weights = stepper.weights.clone();
+    let learned = state.stepper.learned_mut()?;
+    same_arrays(&learned.weights, &checkpoint)?;
+    learned.weights.take(|name| checkpoint.arrays.get(name).map(Vec::as_slice))?;
+    if let Some(ema) = &mut learned.ema {
+        ema.weights = learned.weights.clone();
         ema.weights.take(|name| average.get(name).map(Vec::as_slice))?;
         ema.steps = saved.ema_steps;
     }
-    for slot in stepper.optimizer.slots_mut() {
+    for slot in learned.optimizer.slots_mut() {
         slot.steps = saved.steps.get(&slot.setting.name).copied().unwrap_or(0);
         let moments = [(&mut slot.first, &first), (&mut slot.second, &second)];
         for (moment, found) in moments {

@@ -76,12 +76,12 @@ fn begins(name: &str, prefix: &str) -> bool {
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-impl Trainer<'_> {
+impl<'a> Trainer<'a> {
     /// Makes ready for the next epoch: where another stage begins, with another graph, what was learned goes on.
-    pub(super) fn enter_stage(&self, state: &mut State) -> Result<()> {
+    pub(super) fn enter_stage(&self, state: &mut State<'a>) -> Result<()> {
         let stage = Stage::of(&self.config.trainer, state.epoch + 1);
         if state.stepper.stage != stage {
-            let model = state.stepper.weights.write_into(self.model)?;
+            let model = state.stepper.learned()?.weights.write_into(self.model)?;
             let next = Stepper::new(self, &model, stage)?;
             let before = std::mem::replace(&mut state.stepper, next);
             state.stepper.follow(before)?;

@@ -1,110 +1,144 @@
-//! Steps: owns the training session, the weights, the optimizer and the average.
+//! Steps: a batch's gradients, then the weights along them.
+//!
+//! How a step is computed is one of two: [`Hosted`] runs the training graph and moves the weights itself, [`Resident`]
+//! leaves weights and moments on the device and runs a graph that moves them there. Both say what they have learned in
+//! the same words, [`Learned`]: the rest of the trainer does not know which it is.
 
-use tintype_core::{Error, ErrorKind, ModelSource, Result, Tensor};
-use tintype_engine::{Session, SessionOptions};
+use tintype_core::{Error, ErrorKind, Result, Tensor};
 use tintype_graph::{GradientOptions, Model, TrainingGraph, differentiate};
 
 use super::Trainer;
+use super::hosted::Hosted;
+use super::learned::Learned;
+use super::resident::Resident;
 use super::stage::{Stage, Trainable};
 use crate::config::OptimConfig;
-use crate::ema::Ema;
 use crate::loader::Batch;
 use crate::loss::Targets;
-use crate::optim::clip::Clip;
-use crate::optim::{Optimizer, groups};
 use crate::tally::Progress;
 use crate::weights::Weights;
 
+/// How steps are computed.
+pub(super) trait Steps {
+    /// Runs a batch: rows, targets and seed. Its gradients are added to those that wait, its statistics observed.
+    ///
+    /// # Errors
+    /// What running the graph returns.
+    fn batch(&mut self, learned: &mut Learned, inputs: [Tensor; 3]) -> Result<Answers>;
+
+    /// Moves the weights along the gradients that wait, and the average after them; none wait then.
+    ///
+    /// # Errors
+    /// What running the graph returns.
+    fn update(&mut self, learned: &mut Learned, along: Along) -> Result<()>;
+
+    /// Brings what was learned up to date.
+    ///
+    /// # Errors
+    /// What the engine returns.
+    fn settle(&mut self, learned: &mut Learned) -> Result<()>;
+
+    /// Says that somebody else will change what was learned, after [`Steps::settle`].
+    fn let_go(&mut self);
+}
+
+/// What a batch's graph says of it.
+pub(super) struct Answers {
+    /// The mean loss of the rows.
+    pub loss: f32,
+    /// `f32[N, K]`.
+    pub logits: Tensor,
+}
+
+/// How far an update goes.
+#[derive(Clone, Copy)]
+pub(super) struct Along<'a> {
+    pub config: &'a OptimConfig,
+    pub rate: f64,
+    /// What makes the gradients that wait those of the mean loss.
+    pub factor: f64,
+}
+
 /// Makes the steps of one stage.
-pub(super) struct Stepper {
+pub(super) struct Stepper<'a> {
     pub stage: Stage,
-    pub weights: Weights,
-    pub optimizer: Optimizer,
-    pub ema: Option<Ema>,
     /// Rows a batch.
     pub batch: usize,
     /// The graph, for its statistics alone; see [`super::validation`].
     pub graph: TrainingGraph,
-    session: Box<dyn Session>,
-    pending: Option<Pending>,
-}
-
-/// Gradients that have not moved anything yet.
-struct Pending {
-    /// Their sum over batches.
-    gradients: Vec<Tensor>,
-    /// What the losses' sum is to be divided by.
+    learned: Learned,
+    steps: Box<dyn Steps + 'a>,
+    /// What the waiting losses' sum is to be divided by; 0 where none wait.
     weight: f64,
 }
 
-impl Stepper {
+impl<'a> Stepper<'a> {
     /// A stepper for the parameters of `model` that learn in `stage`.
-    pub fn new(trainer: &Trainer, model: &Model, stage: Stage) -> Result<Self> {
+    pub fn new(trainer: &Trainer<'a>, model: &Model, stage: Stage) -> Result<Self> {
         let config = trainer.config;
         let batch = config.trainer.batch_size.min(trainer.train.len());
         let trainable = Trainable::new(&config.trainer, model)?;
         let accepts = |name: &str| trainable.accepts(stage, name);
-        let graph = differentiate(model, &GradientOptions { batch, fused: true, trainable: &accepts })?;
-        let session = load(trainer, &graph.model)?;
-        let weights = Weights::of(model, &graph)?;
-        let settings = groups::settings(&config.optim, model, &graph.parameters);
-        let optimizer = Optimizer::new(&config.optim, settings);
-        let ema = Ema::new(config.trainer.ema, &weights);
-        Ok(Self { stage, weights, optimizer, ema, batch, graph, session, pending: None })
+        let options = GradientOptions { batch, fused: trainer.place.fused, trainable: &accepts };
+        let graph = differentiate(model, &options)?;
+        let learned = Learned::new(config, model, &graph)?;
+        let steps: Box<dyn Steps + 'a> = if trainer.place.resident {
+            Box::new(Resident::new(trainer, &graph))
+        } else {
+            Box::new(Hosted::new(trainer, &graph)?)
+        };
+        Ok(Self { stage, batch, graph, learned, steps, weight: 0.0 })
     }
 
     /// Goes on where the stepper of another stage left off.
-    pub fn follow(&mut self, before: Self) -> Result<()> {
-        self.optimizer.follow(before.optimizer);
-        self.ema = match before.ema {
-            Some(ema) => Some(ema.follow(&self.weights)?),
-            None => None,
-        };
-        Ok(())
+    pub fn follow(&mut self, mut before: Self) -> Result<()> {
+        before.learned()?;
+        self.learned_mut()?.follow(before.learned)
+    }
+
+    /// What was learned, in the host's memory.
+    ///
+    /// # Errors
+    /// What the engine returns when it is fetched.
+    pub fn learned(&mut self) -> Result<&Learned> {
+        self.steps.settle(&mut self.learned)?;
+        Ok(&self.learned)
+    }
+
+    /// The same, to be changed.
+    ///
+    /// # Errors
+    /// As [`Stepper::learned`].
+    pub fn learned_mut(&mut self) -> Result<&mut Learned> {
+        self.steps.settle(&mut self.learned)?;
+        self.steps.let_go();
+        Ok(&mut self.learned)
     }
 
     /// Runs one batch, whose gradients then wait for [`Stepper::update`]; returns its loss.
     pub fn batch(
         &mut self,
-        batch: &Batch,
-        targets: &Targets,
+        batch: Batch,
+        targets: Targets,
         seed: u64,
         progress: &mut Progress,
     ) -> Result<f64> {
+        let Batch { rows, classes, mixed: _ } = batch;
         let seed = Tensor::new(vec![1], vec![seed as i64])?;
-        let inputs = inputs(&self.graph, &self.weights, [&batch.rows, &targets.rows, &seed]);
-        let mut outputs = self.session.run(&inputs)?;
-        let parameters = self.weights.parameters.len();
-        if outputs.len() < 2 + parameters {
-            return Err(missing("gradients"));
-        }
-        let statistics = outputs.split_off(2 + parameters);
-        let gradients = outputs.split_off(2);
-        self.weights.observe(&statistics)?;
-        let mean = outputs[0].values::<f32>()?.first().copied().ok_or_else(|| missing("loss"))?;
+        let answers = self.steps.batch(&mut self.learned, [rows, targets.rows, seed])?;
         // The graph divides by the rows.
-        let loss = f64::from(mean) * batch.classes.len() as f64;
-        progress.add(loss, targets.weight, &outputs[1], &batch.classes)?;
-        match &mut self.pending {
-            None => self.pending = Some(Pending { gradients, weight: targets.weight }),
-            Some(pending) => {
-                pending.weight += targets.weight;
-                for (sum, gradient) in pending.gradients.iter_mut().zip(&gradients) {
-                    let values = sum.values_mut::<f32>()?;
-                    values.iter_mut().zip(gradient.values::<f32>()?).for_each(|(s, g)| *s += g);
-                }
-            }
-        }
+        let loss = f64::from(answers.loss) * classes.len() as f64;
+        progress.add(loss, targets.weight, &answers.logits, &classes)?;
+        self.weight += targets.weight;
         Ok(loss / targets.weight)
     }
 
     /// Moves the weights along the gradients that wait: of the mean loss over all of their rows.
     pub fn update(&mut self, config: &OptimConfig, rate: f64) -> Result<()> {
-        let Some(Pending { gradients, weight }) = self.pending.take() else { return Ok(()) };
-        let clip = Clip::new(config, &gradients, self.batch as f64 / weight)?;
-        self.optimizer.step(&mut self.weights.parameters, &gradients, rate, clip)?;
-        if let Some(ema) = &mut self.ema {
-            ema.update(&self.weights)?;
+        if self.weight > 0.0 {
+            let factor = self.batch as f64 / self.weight;
+            self.weight = 0.0;
+            self.steps.update(&mut self.learned, Along { config, rate, factor })?;
         }
         Ok(())
     }
@@ -122,15 +156,12 @@ pub(super) fn inputs<'a>(
     inputs
 }
 
-/// A session of a training graph with all cores.
-pub(super) fn load(trainer: &Trainer, graph: &Model) -> Result<Box<dyn Session>> {
-    let options = SessionOptions {
-        intra_threads: trainer.config.threads(),
-        spinning: true,
-        custom_operators: true,
-        ..SessionOptions::default()
-    };
-    trainer.backend.load(&ModelSource::Bytes(graph.to_bytes().into()), &options)
+/// Loss and logits, a graph's first outputs.
+pub(super) fn answers(outputs: Vec<Tensor>) -> Result<Answers> {
+    let mut outputs = outputs.into_iter();
+    let loss = outputs.next().ok_or_else(|| missing("loss"))?;
+    let loss = loss.values::<f32>()?.first().copied().ok_or_else(|| missing("loss"))?;
+    Ok(Answers { loss, logits: outputs.next().ok_or_else(|| missing("logits"))? })
 }
 
 pub(super) fn missing(what: &str) -> Error {

@@ -1,5 +1,7 @@
 //! The loop on ONNX Runtime, with a linear layer.
 
+mod resident;
+
 use serde::Deserialize;
 use tintype_engine::ort::OrtBackend;
 use tintype_testkit::assert_close;
@@ -45,6 +47,8 @@ struct Seen {
     steps: Vec<StepReport>,
     stop_after: Option<usize>,
     stop: Stop,
+    /// Where to train; the CPU in the usual way where absent.
+    place: Option<Place>,
 }
 
 impl Subscriber for Seen {
@@ -75,8 +79,9 @@ fn fit_model(
     let stop = seen.stop.clone();
     let checkpoints = config.run_dir.as_deref().map(Checkpoints::of);
     let checkpoints = checkpoints.as_ref();
+    let place = seen.place.unwrap_or(Place::CPU);
     let trainer =
-        Trainer { backend: &backend, model, classes: 3, config, train, val, stop: &stop, checkpoints };
+        Trainer { backend: &backend, place, model, classes: 3, config, train, val, stop: &stop, checkpoints };
     trainer.fit(Instant::now(), seen)
 }
 

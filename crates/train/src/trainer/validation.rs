@@ -11,7 +11,7 @@ use tintype_core::{ModelSource, Result, Tensor};
 use tintype_engine::SessionOptions;
 use tintype_graph::Model;
 
-use super::stepper::{inputs, load, missing};
+use super::stepper::{inputs, missing};
 use super::{State, Trainer};
 use crate::augment::{Moment, Stream};
 use crate::config::UpdateBn;
@@ -54,12 +54,15 @@ impl Validated {
 
 impl Trainer<'_> {
     /// Validates the weights, and their average where there is one.
-    pub(super) fn validate(&self, state: &mut State) -> Result<Validated> {
-        let weights = self.settled(state, state.stepper.weights.clone())?;
+    pub(super) fn validate(&self, state: &mut State<'_>) -> Result<Validated> {
+        let learned = state.stepper.learned()?;
+        let (weights, average) =
+            (learned.weights.clone(), learned.ema.as_ref().map(|ema| ema.weights.clone()));
+        let weights = self.settled(state, weights)?;
         let plain = self.answers(&weights.write_into(self.model)?)?;
-        let average = match &state.stepper.ema {
-            Some(ema) => {
-                let weights = self.settled(state, ema.weights.clone())?;
+        let average = match average {
+            Some(average) => {
+                let weights = self.settled(state, average)?;
                 let tally = self.answers(&weights.write_into(self.model)?)?;
                 Some((weights, tally))
             }
@@ -71,7 +74,8 @@ impl Trainer<'_> {
     /// The answers of an inference model over the held-out rows.
     pub(super) fn answers(&self, model: &Model) -> Result<Tally> {
         let threads = self.config.threads();
-        let options = SessionOptions { intra_threads: threads, ..SessionOptions::default() };
+        let options =
+            SessionOptions { device: self.place.device, intra_threads: threads, ..SessionOptions::default() };
         let mut session = self.backend.load(&ModelSource::Bytes(model.to_bytes().into()), &options)?;
         let mut tally = Tally::new(self.classes);
         let order = Order::sequential(self.val.len(), self.config.trainer.batch_size);
@@ -85,13 +89,14 @@ impl Trainer<'_> {
     }
 
     /// The weights with running statistics that fit them.
-    fn settled(&self, state: &State, mut weights: Weights) -> Result<Weights> {
+    fn settled(&self, state: &State<'_>, mut weights: Weights) -> Result<Weights> {
         let batches = self.batches_to_settle(state, &weights);
         if batches == 0 {
             return Ok(weights);
         }
         let stepper = &state.stepper;
-        let mut session = load(self, &stepper.graph.statistics()?)?;
+        let statistics = ModelSource::Bytes(stepper.graph.statistics()?.to_bytes().into());
+        let mut session = self.backend.load(&statistics, &self.place.for_training(self.config))?;
         let moment = Moment { seed: self.config.seed, epoch: state.epoch + 1 };
         let order = Order::shuffled(self.train.len(), stepper.batch, moment, Stream::Statistics);
         let seed = Tensor::new(vec![1], vec![0i64])?;
@@ -108,7 +113,7 @@ impl Trainer<'_> {
     }
 
     /// Over how many batches running statistics are taken anew; 0 where they are not.
-    fn batches_to_settle(&self, state: &State, weights: &Weights) -> usize {
+    fn batches_to_settle(&self, state: &State<'_>, weights: &Weights) -> usize {
         let Some(memory) = weights.memory() else { return 0 };
         match self.config.trainer.update_bn {
             UpdateBn::Batches(batches) => batches,

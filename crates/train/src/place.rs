@@ -1,0 +1,82 @@
+//! Where a training computes: `device` resolved to what the machine has.
+
+use tintype_core::{ModelSource, Result};
+use tintype_engine::{Backend, SessionOptions};
+use tintype_graph::Model;
+use tintype_graph::proto::{DataType, Dimension, GraphProto, NodeProto, ValueInfoProto};
+
+use crate::config::{Device, TrainConfig};
+
+/// Where and how a training computes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub device: tintype_engine::Device,
+    /// Whether the fused operators are there, which are for the CPU.
+    pub fused: bool,
+    /// Whether weights and moments stay on the device, and a graph is the optimizer.
+    pub resident: bool,
+}
+
+impl Place {
+    /// The CPU, with weights and moments in the trainer's own hands.
+    pub const CPU: Self = Self { device: tintype_engine::Device::Cpu, fused: true, resident: false };
+
+    /// The GPU of this number.
+    const fn cuda(id: u32) -> Self {
+        let device = tintype_engine::Device::Cuda { id: id as i32, or_cpu: false };
+        Self { device, fused: false, resident: true }
+    }
+
+    /// The configured place; for `auto` the first GPU, or the CPU where there is none that the engine can use.
+    ///
+    /// # Errors
+    /// `Unsupported` when the configured GPU is not there, or the engine's library is not one for GPUs.
+    pub fn find(device: Device, backend: &dyn Backend) -> Result<Self> {
+        let place = match device {
+            Device::Cpu => Self::CPU,
+            Device::Cuda(id) => {
+                let place = Self::cuda(id);
+                place.check(backend).map_err(|e| e.context(format!("`device=cuda:{id}`")))?;
+                place
+            }
+            Device::Auto => match Self::cuda(0).check(backend) {
+                Ok(()) => Self::cuda(0),
+                Err(error) => {
+                    tracing::debug!(reason = error.message(), "no GPU for training");
+                    Self::CPU
+                }
+            },
+        };
+        match place.device {
+            tintype_engine::Device::Cpu => tracing::info!("training computes on the CPU"),
+            tintype_engine::Device::Cuda { id, .. } => tracing::info!("training computes on GPU {id}"),
+        }
+        Ok(place)
+    }
+
+    /// Whether a session can be had there, with a graph that does nothing.
+    fn check(self, backend: &dyn Backend) -> Result<()> {
+        let value = |name: &str| ValueInfoProto::tensor(name, DataType::Float, vec![Dimension::of(1)]);
+        let graph = GraphProto {
+            name: "nothing".to_owned(),
+            node: vec![NodeProto::new("Identity", &["x"], &["y"])],
+            input: vec![value("x")],
+            output: vec![value("y")],
+            ..GraphProto::default()
+        };
+        let model = ModelSource::Bytes(Model::new(graph, 17).to_bytes().into());
+        let options = SessionOptions { device: self.device, ..SessionOptions::default() };
+        backend.load_resident(&model, &options).map(|_| ())
+    }
+
+    /// The options of a session for training, with all of the configured cores.
+    pub fn for_training(self, config: &TrainConfig) -> SessionOptions {
+        SessionOptions {
+            device: self.device,
+            intra_threads: config.threads(),
+            spinning: true,
+            custom_operators: self.fused,
+            ..SessionOptions::default()
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Steps with weights and moments on the device, moved by a graph: the way of a GPU.
+//!
+//! ```text
+//! rows, targets ─▸ the training graph, flat ─▸ loss, logits, squares ─▸ host
+//!   parameters ▸──┘         └─▸ gradients ─▸ the update's graph ─▸ parameters, moments, average
+//! ```
+//! Over the bus go the batch, the loss and the logits, and a step's scalars, which are computed here by the same functions
+//! as on the CPU. What was learned crosses it when somebody asks: for a checkpoint, for validation.
+
+use tintype_core::{Error, ErrorKind, ModelSource, Result, Tensor};
+use tintype_engine::{Backend, Operand, Resident as OnDevice, ResidentSession, SessionOptions};
+use tintype_graph::{FlatOptions, TrainingGraph};
+
+use super::Trainer;
+use super::learned::Learned;
+use super::stepper::{Along, Answers, Steps, answers, missing};
+use crate::config::TrainConfig;
+use crate::optim::clip::Clip;
+use crate::optim::nodes::{Layout, Scalars};
+use crate::weights::Weights;
+
+/// The two graphs' sessions, and what lies on the device between them.
+pub(super) struct Resident<'a> {
+    backend: &'a dyn Backend,
+    config: &'a TrainConfig,
+    options: SessionOptions,
+    graph: TrainingGraph,
+    /// Loaded before the first batch: which parameters a step treats alike depends on what was learned before.
+    sessions: Option<Sessions>,
+    /// Absent where somebody else may have changed what was learned.
+    state: Option<State>,
+    /// Whether the device has learned more than the host knows.
+    is_ahead: bool,
+}
+
+struct Sessions {
+    /// The parameters of each flat vector, as indices.
+    groups: Vec<Vec<usize>>,
+    gradients: Box<dyn ResidentSession>,
+    update: Box<dyn ResidentSession>,
+}
+
+/// What lies on the device; each list has a vector a group.
+struct State {
+    parameters: Vec<OnDevice>,
+    /// One or two a group.
+    moments: Vec<OnDevice>,
+    /// With one more for the running statistics, if there are any; empty without an average.
+    averages: Vec<OnDevice>,
+    running: Option<OnDevice>,
+    gradients: Vec<OnDevice>,
+    /// Whether the gradients wait for an update.
+    is_waiting: bool,
+    /// The sum of their squares, where it is needed.
+    squares: f64,
+}
+
+impl<'a> Resident<'a> {
+    /// Nothing is loaded yet.
+    pub fn new(trainer: &Trainer<'a>, graph: &TrainingGraph) -> Self {
+        Self {
+            backend: trainer.backend,
+            config: trainer.config,
+            options: trainer.place.for_training(trainer.config),
+            graph: graph.clone(),
+            sessions: None,
+            state: None,
+            is_ahead: false,
+        }
+    }
+
+    fn accumulates(&self) -> bool {
+        self.config.trainer.accumulate > 1
+    }
+
+    /// Whether the host is told the sum of the gradients' squares.
+    fn has_squares(&self) -> bool {
+        self.config.optim.clip_norm > 0.0
+    }
+
+    /// The sessions and the state, with what was learned so far.
+    fn ready(&mut self, learned: &Learned) -> Result<(&mut Sessions, &mut State)> {
+        if self.state.is_none() {
+            let groups = learned.optimizer.alike();
+            if self.sessions.as_ref().is_none_or(|sessions| sessions.groups != groups) {
+                self.sessions = Some(self.load(groups, learned)?);
+            }
+        }
+        let sessions = self.sessions.as_mut().ok_or_else(|| missing("sessions"))?;
+        if self.state.is_none() {
+            self.state = Some(State::give(sessions, learned)?);
+        }
+        let state = self.state.as_mut().ok_or_else(|| missing("state"))?;
+        Ok((sessions, state))
+    }
+
+    fn load(&self, groups: Vec<Vec<usize>>, learned: &Learned) -> Result<Sessions> {
+        let flat = self.graph.flat(&FlatOptions {
+            groups: &groups,
+            accumulate: self.accumulates(),
+            squares: self.has_squares(),
+        })?;
+        let size = |group: &Vec<usize>| group.iter().map(|&i| self.graph.parameters[i].values.len()).sum();
+        let layout = Layout {
+            config: &self.config.optim,
+            groups: &groups.iter().map(size).collect::<Vec<usize>>(),
+            running: learned.weights.running().len(),
+            average: learned.ema.is_some(),
+        };
+        let flat = ModelSource::Bytes(flat.to_bytes().into());
+        let update = SessionOptions { custom_operators: false, ..self.options.clone() };
+        Ok(Sessions {
+            gradients: self.backend.load_resident(&flat, &self.options)?,
+            update: self.backend.load_resident(&layout.graph(), &update)?,
+            groups,
+        })
+    }
+}
+
+impl State {
+    /// What was learned, on the device.
+    fn give(sessions: &Sessions, learned: &Learned) -> Result<Self> {
+        let give = |values: Vec<f32>| sessions.update.give(Tensor::new(vec![values.len()], values)?);
+        let flat = |weights: &Weights| -> Result<Vec<OnDevice>> {
+            let groups = sessions.groups.iter();
+            groups.map(|group| give(joined(group, |i| weights.parameters[i].values())?)).collect()
+        };
+        let slots = learned.optimizer.slots();
+        let mut moments = Vec::new();
+        for group in &sessions.groups {
+            moments.push(give(joined(group, |i| Ok(&slots[i].first))?)?);
+            if !slots[group[0]].second.is_empty() {
+                moments.push(give(joined(group, |i| Ok(&slots[i].second))?)?);
+            }
+        }
+        let running = learned.weights.running();
+        let mut averages = Vec::new();
+        if let Some(ema) = &learned.ema {
+            averages = flat(&ema.weights)?;
+            if !running.is_empty() {
+                averages.push(give(ema.weights.running())?);
+            }
+        }
+        let zeros = |group: &Vec<usize>| give(vec![0.0; group.iter().map(|&i| slots[i].setting.size).sum()]);
+        Ok(Self {
+            parameters: flat(&learned.weights)?,
+            moments,
+            averages,
+            running: if running.is_empty() { None } else { Some(give(running)?) },
+            gradients: sessions.groups.iter().map(zeros).collect::<Result<_>>()?,
+            is_waiting: false,
+            squares: 0.0,
+        })
+    }
+}
+
+impl Steps for Resident<'_> {
+    fn batch(&mut self, learned: &mut Learned, [rows, targets, seed]: [Tensor; 3]) -> Result<Answers> {
+        let (accumulates, has_squares, has_seed) =
+            (self.accumulates(), self.has_squares(), self.graph.has_seed);
+        let (sessions, state) = self.ready(learned)?;
+        let mut operands = vec![Operand::Host(rows), Operand::Host(targets)];
+        operands.extend(has_seed.then_some(Operand::Host(seed)));
+        if accumulates {
+            operands.push(Operand::Host(Tensor::new(vec![1], vec![!state.is_waiting])?));
+        }
+        operands.extend(state.parameters.iter().map(Operand::Resident));
+        if accumulates {
+            operands.extend(state.gradients.iter().map(Operand::Resident));
+        }
+        operands.extend(state.running.iter().map(Operand::Resident));
+        let kept = state.parameters.len() + usize::from(state.running.is_some());
+        let (mut host, mut kept) = sessions.gradients.run(operands, kept)?;
+        if state.running.is_some() {
+            state.running = kept.pop();
+        }
+        state.gradients = kept;
+        state.is_waiting = true;
+        if has_squares {
+            let squares = host.pop().ok_or_else(|| missing("squares"))?;
+            state.squares = f64::from(*squares.values::<f32>()?.first().ok_or_else(|| missing("squares"))?);
+        }
+        self.is_ahead = true;
+        answers(host)
+    }
+
+    fn update(&mut self, learned: &mut Learned, along: Along) -> Result<()> {
+        let (sessions, state) = self.ready(learned)?;
+        if !std::mem::take(&mut state.is_waiting) {
+            return Ok(());
+        }
+        let rules = learned.optimizer.advance(along.rate);
+        let rules: Vec<_> = sessions.groups.iter().map(|group| rules[group[0]]).collect();
+        let scalars = Scalars {
+            factor: Clip::by_squares(along.config, state.squares, along.factor).factor(),
+            keep: learned.ema.as_mut().map_or(0.0, crate::ema::Ema::advance),
+            rules: &rules,
+        };
+        let numbers = scalars.numbers();
+        let mut operands = vec![Operand::Host(Tensor::new(vec![numbers.len()], numbers)?)];
+        let each = state.moments.len() / sessions.groups.len();
+        for (group, moments) in state.moments.chunks_exact(each).enumerate() {
+            operands.push(Operand::Resident(&state.parameters[group]));
+            operands.push(Operand::Resident(&state.gradients[group]));
+            operands.extend(moments.iter().map(Operand::Resident));
+        }
+        let groups = sessions.groups.len();
+        let (averages, rest) = state.averages.split_at(groups.min(state.averages.len()));
+        operands.extend(averages.iter().map(Operand::Resident));
+        if !rest.is_empty() {
+            operands.extend(state.running.iter().chain(rest).map(Operand::Resident));
+        }
+        let kept = groups * (1 + each) + state.averages.len();
+        let (_, mut kept) = sessions.update.run(operands, kept)?;
+        state.averages = kept.split_off(groups * (1 + each));
+        state.parameters.clear();
+        state.moments.clear();
+        for (place, value) in kept.into_iter().enumerate() {
+            let list = if place % (1 + each) == 0 { &mut state.parameters } else { &mut state.moments };
+            list.push(value);
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, learned: &mut Learned) -> Result<()> {
+        let (Some(sessions), Some(state), true) = (&self.sessions, &self.state, self.is_ahead) else {
+            return Ok(());
+        };
+        let fetch = |value: &OnDevice| sessions.update.fetch(value);
+        let each = state.moments.len() / sessions.groups.len();
+        for (group, members) in sessions.groups.iter().enumerate() {
+            part(
+                members,
+                &fetch(&state.parameters[group])?,
+                learned.weights.parameters.iter_mut().map(Tensor::values_mut),
+            )?;
+            let slots = learned.optimizer.slots_mut();
+            part(
+                members,
+                &fetch(&state.moments[group * each])?,
+                slots.iter_mut().map(|s| Ok(s.first.as_mut_slice())),
+            )?;
+            if each > 1 {
+                part(
+                    members,
+                    &fetch(&state.moments[group * each + 1])?,
+                    slots.iter_mut().map(|s| Ok(s.second.as_mut_slice())),
+                )?;
+            }
+            if let Some(ema) = &mut learned.ema {
+                part(
+                    members,
+                    &fetch(&state.averages[group])?,
+                    ema.weights.parameters.iter_mut().map(Tensor::values_mut),
+                )?;
+            }
+        }
+        if let Some(running) = &state.running {
+            learned.weights.set_running(fetch(running)?.values()?)?;
+            if let (Some(ema), Some(average)) = (&mut learned.ema, state.averages.last()) {
+                ema.weights.set_running(fetch(average)?.values()?)?;
+            }
+        }
+        self.is_ahead = false;
+        Ok(())
+    }
+
+    fn let_go(&mut self) {
+        self.state = None;
+    }
+}
+
+/// The values of a group's members, one behind the other.
+fn joined<'v>(group: &[usize], values: impl Fn(usize) -> Result<&'v [f32]>) -> Result<Vec<f32>> {
+    let mut all = Vec::new();
+    for &index in group {
+        all.extend_from_slice(values(index)?);
+    }
+    Ok(all)
+}
+
+/// Gives each of a group's members its part of a flat vector.
+fn part<'v>(group: &[usize], flat: &Tensor, all: impl Iterator<Item = Result<&'v mut [f32]>>) -> Result<()> {
+    let mut members: Vec<Option<&mut [f32]>> = all.map(|values| values.map(Some)).collect::<Result<_>>()?;
+    let mut rest = flat.values::<f32>()?;
+    for &index in group {
+        let Some(member) = members.get_mut(index).and_then(Option::take) else { continue };
+        let (own, others) = rest.split_at_checked(member.len()).ok_or_else(|| {
+            Error::new(ErrorKind::Internal, "a vector on the device is shorter than its parameters")
+        })?;
+        member.copy_from_slice(own);
+        rest = others;
+    }
+    Ok(())
+}
