@@ -52,7 +52,8 @@ pub struct GradientOptions<'a> {
     /// Images a step.
     pub batch: usize,
     /// Whether operators of the domain `tintype` may be used; see `tintype-engine`'s `ort`. Without them the graph
-    /// runs on any engine with ONNX's and ONNX Runtime's own operators, slower and without dropout.
+    /// runs on any engine with ONNX's and ONNX Runtime's own operators, on a CPU slower. Dropout then draws from the
+    /// session's own generator, which no seed sets.
     pub fused: bool,
     /// Which parameters get gradients, by name.
     pub trainable: &'a dyn Fn(&str) -> bool,

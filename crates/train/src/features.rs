@@ -1,10 +1,13 @@
 //! What a frozen backbone makes of each image, computed once.
 //!
-//! One session with one thread per core, each with its own worker that reads, prepares and runs a few images at a
-//! time: half the processor time of one session with all threads.
+//! On a CPU one session with one thread per core, each with its own worker that reads, prepares and runs a few images at a
+//! time: half the processor time of one session with all threads. On a GPU the workers share one session and bring it more
+//! images at a time.
+
+use std::sync::{Mutex, PoisonError};
 
 use tintype_core::{Error, ErrorKind, ModelSource, Plan, Result, Scratch, Tensor};
-use tintype_engine::{Backend, Session, SessionOptions};
+use tintype_engine::{Backend, Device, Session, SessionOptions};
 
 use crate::data::Sample;
 use crate::pass::{Watch, batch_of, fixed_batch, over_files};
@@ -12,9 +15,13 @@ use crate::pass::{Watch, batch_of, fixed_batch, over_files};
 /// Images that go through the backbone together: enough for its matrices, little enough for the caches.
 const BATCH: usize = 8;
 
+/// The same on a GPU, which has more to fill.
+const GPU_BATCH: usize = 32;
+
 /// A backbone: image in, a row of features out.
 pub(crate) struct Backbone<'a> {
     pub backend: &'a dyn Backend,
+    pub device: Device,
     pub model: ModelSource,
     pub plan: &'a Plan,
     pub threads: usize,
@@ -31,11 +38,19 @@ pub(crate) fn extract(
     watch: &mut Watch,
 ) -> Result<Vec<Result<Vec<f32>>>> {
     // A model of fixed batch size may still take fewer images a time; one of free image size takes them singly.
-    let mut batch = if backbone.plan.output_shape().is_some() { BATCH } else { 1 };
-    let mut workers = Vec::new();
-    for _ in 0..backbone.threads {
-        let session = backbone.backend.load(&backbone.model, &SessionOptions::default())?;
+    let (sessions, most) =
+        if backbone.device == Device::Cpu { (backbone.threads, BATCH) } else { (1, GPU_BATCH) };
+    let mut batch = if backbone.plan.output_shape().is_some() { most } else { 1 };
+    let options = SessionOptions { device: backbone.device, ..SessionOptions::default() };
+    let mut shared = Vec::new();
+    for _ in 0..sessions {
+        let session = backbone.backend.load(&backbone.model, &options)?;
         batch = fixed_batch(session.as_ref(), 0).unwrap_or(batch);
+        shared.push(Mutex::new(session));
+    }
+    let mut workers = Vec::new();
+    for thread in 0..backbone.threads {
+        let session = &shared[thread % sessions];
         let mut worker = Worker { session, plan: backbone.plan, scratch: Scratch::default() };
         workers.push(move |range: std::ops::Range<usize>| worker.run(&samples[range]));
     }
@@ -43,7 +58,7 @@ pub(crate) fn extract(
 }
 
 struct Worker<'a> {
-    session: Box<dyn Session>,
+    session: &'a Mutex<Box<dyn Session>>,
     plan: &'a Plan,
     scratch: Scratch,
 }
@@ -62,9 +77,12 @@ impl Worker<'_> {
         if images.is_empty() {
             return Ok(results);
         }
-        let batch = batch_of(&images, self.session.as_ref(), 0)?;
+        // A session that a run has left in the middle is as good as before.
+        let mut session = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = batch_of(&images, session.as_ref(), 0)?;
         let rows = batch.shape()[0];
-        let outputs = self.session.run(&[&batch])?;
+        let outputs = session.run(&[&batch])?;
+        drop(session);
         let features = outputs.first().filter(|f| f.shape().len() == 2 && f.shape()[0] == rows);
         let features = features.ok_or_else(|| {
             Error::new(ErrorKind::InvalidModel, "the backbone's output is not one row of features an image")

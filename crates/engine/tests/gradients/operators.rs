@@ -1,8 +1,11 @@
 //! The operators of plain convolutional networks.
 
+use tintype_core::Tensor;
 use tintype_graph::proto::{NodeProto, TensorProto};
+use tintype_graph::{Builder, GradientOptions, Parameter};
 
 use crate::differences::Case;
+use crate::step::{Step, noise};
 
 /// `y = op(x, more…)`
 pub fn node(op: &str, more: &[&str]) -> NodeProto {
@@ -139,6 +142,41 @@ fn activation() {
         ..Case::new("dropout of nothing", &[2, 3, 3], 18, vec![node("Dropout", &["ratio"])])
     };
     check(vec![Case::new("relu", &[2, 4, 5], 40, vec![node("Relu", &[])]), dropout, none]);
+}
+
+#[test]
+fn a_plain_dropout_and_its_gradient_drop_the_same() {
+    const WIDE: usize = 400;
+    let mut builder = Builder::new(0);
+    let image = builder.input("x", &[1, 20, 20]);
+    let flat = builder.flatten("flat", &image);
+    let scaled = builder.linear("fc", &flat, WIDE, WIDE);
+    let dropped = builder.dropout("drop", &scaled, 0.25);
+    let model = builder.finish(&dropped, "logits", &[WIDE]);
+    let options = GradientOptions { batch: 2, fused: false, trainable: &|name| name == "fc.bias" };
+    let image = Tensor::new([2, 1, 20, 20], noise(1, 2 * WIDE)).unwrap();
+    let targets = Tensor::new([2, WIDE], vec![1.0 / WIDE as f32; 2 * WIDE]).unwrap();
+    let mut step = Step::new(&model, &options, image, targets);
+    assert!(!step.graph.has_seed);
+    let parameters = vec![Parameter { values: vec![0.3; WIDE], ..step.graph.parameters[0].clone() }];
+    let mut dropped = Vec::new();
+    for _ in 0..2 {
+        let outputs = step.run(&parameters);
+        let mut expected = vec![0.0; WIDE];
+        for row in outputs.logits.chunks(WIDE) {
+            let total: f32 = row.iter().map(|v| v.exp()).sum();
+            for (sum, &v) in expected.iter_mut().zip(row) {
+                let gradient = (v.exp() / total - 1.0 / WIDE as f32) / 2.0;
+                *sum += if v == 0.0 { 0.0 } else { gradient / 0.75 };
+            }
+        }
+        tintype_testkit::assert_close(&outputs.gradients[0], &expected, 1e-7);
+        dropped.push(outputs.logits.iter().map(|&v| v == 0.0).collect::<Vec<_>>());
+        let share = dropped.last().unwrap().iter().filter(|&&d| d).count() as f64 / (2 * WIDE) as f64;
+        // A quarter of 800, give or take five standard deviations.
+        assert!((share - 0.25).abs() < 0.077, "{share}");
+    }
+    assert_ne!(dropped[0], dropped[1], "every run draws anew");
 }
 
 #[test]

@@ -25,13 +25,33 @@ pub(super) fn relu(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     Ok(())
 }
 
-/// The same mask again: it is a function of seed, salt and position.
+/// Writes `tintype.Dropout` with ONNX's operator, whose second output is the mask.
+pub(super) fn drop_plainly(tape: &mut Tape, node: &NodeProto) -> Result<()> {
+    let (x, mask) = (node.input[0].as_str(), node.output[1].as_str());
+    let shape = tape.shape(node, x)?;
+    let (ratio, live) = (tape.scalar(ratio_of(node)), tape.truth());
+    let plain = NodeProto::new("Dropout", &[x, &ratio, &live], &[&node.output[0], mask]);
+    tape.nodes.push(plain.with("seed", node.int("salt").unwrap_or(0)));
+    tape.shapes.insert(mask, shape);
+    Ok(())
+}
+
+/// The same mask again: fused, it is a function of seed, salt and position; otherwise it is still there.
 pub(super) fn dropout(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     let Some(x) = tape.wants(node, 0) else { return Ok(()) };
-    let mut again = node.clone();
-    dy.clone_into(&mut again.input[0]);
-    let shape = tape.own(dy);
-    let dx = tape.one(again, shape);
+    let dx = if tape.fused {
+        let mut again = node.clone();
+        dy.clone_into(&mut again.input[0]);
+        let shape = tape.own(dy);
+        tape.one(again, shape)
+    } else {
+        let scaled = tape.scaled(dy, 1.0 / (1.0 - ratio_of(node)));
+        tape.only_where(&node.output[1], &scaled)
+    };
     tape.add(&x, dx);
     Ok(())
+}
+
+fn ratio_of(node: &NodeProto) -> f32 {
+    node.float("ratio").unwrap_or(0.5)
 }

@@ -2,7 +2,7 @@
 //!
 //! A batch norm with a trainable scale becomes `tintype.BatchNormTrain`, together with the `Relu` that alone reads
 //! it; a dropout becomes `tintype.Dropout`. The rest stays. Where fused operators are not allowed the tape writes a
-//! batch norm in pieces, and a dropout is refused: ONNX has no operator that would draw the same mask twice.
+//! batch norm in pieces, and ONNX's dropout, which draws from the session's own generator and keeps its mask.
 
 use std::collections::HashSet;
 
@@ -63,7 +63,7 @@ pub(super) fn rewrite(
             Some("BatchNormalization") => forward.nodes.push(frozen(node)),
             Some("Dropout") => {
                 let dropout = rewriter.dropout(node, forward.nodes.len())?;
-                forward.has_seed |= dropout.domain == FUSED_DOMAIN;
+                forward.has_seed |= fused && dropout.domain == FUSED_DOMAIN;
                 forward.nodes.push(dropout);
             }
             _ => forward.nodes.push(node.clone()),
@@ -176,17 +176,14 @@ impl<'a> Rewriter<'a> {
         if ratio == 0.0 {
             return Ok(NodeProto::new("Identity", &[input], &[&node.output[0]]));
         }
-        if !self.fused {
-            return Err(node.error(
-                ErrorKind::Unsupported,
-                format!("drops values with the ratio {ratio}, which needs the fused operators"),
-            ));
-        }
         let mut live = NodeProto::new("Dropout", &[input, SEED], &[&node.output[0]])
             .of_domain(FUSED_DOMAIN)
             .with("ratio", ratio)
             .with("salt", salt as i64);
         live.name.clone_from(&node.name);
+        if !self.fused {
+            live.output.push(format!("{}/mask", node.output[0]));
+        }
         Ok(live)
     }
 }

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use tintype_core::{ErrorKind, Result};
 
-use super::{FUSED_DOMAIN, Parameter, batch_norm, depends_on};
+use super::{FUSED_DOMAIN, Parameter, activation, batch_norm, depends_on};
 use crate::model::Model;
 use crate::proto::{NodeProto, TensorProto};
 use crate::shape::Shapes;
@@ -92,6 +92,9 @@ impl Tape {
         }
         if node.domain == FUSED_DOMAIN && node.op_type == "BatchNormTrain" && !self.fused {
             return batch_norm::train_plainly(self, node);
+        }
+        if node.domain == FUSED_DOMAIN && node.op_type == "Dropout" && !self.fused {
+            return activation::drop_plainly(self, node);
         }
         self.nodes.push(node.clone());
         Ok(())

@@ -10,12 +10,12 @@ use tintype_core::{Error, ErrorKind};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Device {
-    /// The best that training can use: the CPU.
+    /// The first GPU, or the CPU where the engine can use none.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The NVIDIA GPU of this number, which training does not use yet and refuses.
+    /// The NVIDIA GPU of this number, through CUDA.
     Cuda(u32),
 }
 

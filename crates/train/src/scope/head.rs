@@ -47,6 +47,7 @@ impl Frozen {
     pub fn train(self, job: &Job, subscriber: &mut dyn Subscriber) -> Result<Trained> {
         let backbone = Backbone {
             backend: job.backend,
+            device: job.place.device,
             model: ModelSource::Bytes(self.features.to_bytes().into()),
             plan: &self.plan,
             threads: job.config.threads(),

@@ -2,7 +2,7 @@
 
 use super::Tape;
 use crate::gradient::FUSED_DOMAIN;
-use crate::proto::{NodeProto, TensorProto};
+use crate::proto::{DataType, NodeProto, TensorProto};
 use crate::shape::broadcast;
 
 impl Tape {
@@ -28,6 +28,19 @@ impl Tape {
     /// A constant number.
     pub(in crate::gradient) fn scalar(&mut self, value: f32) -> String {
         self.constant(&[], &[value])
+    }
+
+    /// The constant that is true.
+    pub(in crate::gradient) fn truth(&mut self) -> String {
+        let name = self.fresh("constant");
+        let (data_type, raw_data) = (DataType::Bool as i32, Some(vec![1]));
+        self.initializers.push(TensorProto {
+            name: name.clone(),
+            data_type,
+            raw_data,
+            ..TensorProto::default()
+        });
+        name
     }
 
     /// `x op y`, broadcast.
