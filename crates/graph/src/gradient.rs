@@ -15,6 +15,7 @@ mod forward;
 mod layout;
 pub(crate) mod linear;
 mod loss;
+mod mixed;
 mod normalisation;
 mod parameters;
 mod pool;
@@ -35,6 +36,7 @@ use crate::rewrite::{clear_name, prune, rename};
 use crate::shape::Shapes;
 use crate::upgrade::upgrade;
 pub use flat::FlatOptions;
+pub use mixed::Half;
 use rules::Rule;
 use tape::Tape;
 

@@ -25,7 +25,9 @@ mod window;
 mod wiring;
 
 pub use builder::{Builder, Conv, Defaults, Draw, Pool, is_parameter};
-pub use gradient::{BatchNormState, FlatOptions, GradientOptions, Parameter, TrainingGraph, differentiate};
+pub use gradient::{
+    BatchNormState, FlatOptions, GradientOptions, Half, Parameter, TrainingGraph, differentiate,
+};
 pub use model::Model;
 pub use node::Attribute;
 pub use shape::Shapes;

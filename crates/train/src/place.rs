@@ -1,11 +1,11 @@
 //! Where a training computes: `device` resolved to what the machine has.
 
-use tintype_core::{ModelSource, Result};
+use tintype_core::{Error, ErrorKind, ModelSource, Result};
 use tintype_engine::{Backend, SessionOptions};
-use tintype_graph::Model;
 use tintype_graph::proto::{DataType, Dimension, GraphProto, NodeProto, ValueInfoProto};
+use tintype_graph::{Half, Model};
 
-use crate::config::{Device, TrainConfig};
+use crate::config::{Device, Precision, TrainConfig};
 
 /// Where and how a training computes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,24 +15,28 @@ pub(crate) struct Place {
     pub fused: bool,
     /// Whether weights and moments stay on the device, and a graph is the optimizer.
     pub resident: bool,
+    /// What products are computed in, where that is not single precision; with resident weights alone.
+    pub half: Option<Half>,
 }
 
 impl Place {
     /// The CPU, with weights and moments in the trainer's own hands.
-    pub const CPU: Self = Self { device: tintype_engine::Device::Cpu, fused: true, resident: false };
+    pub const CPU: Self =
+        Self { device: tintype_engine::Device::Cpu, fused: true, resident: false, half: None };
 
     /// The GPU of this number.
     const fn cuda(id: u32) -> Self {
         let device = tintype_engine::Device::Cuda { id: id as i32, or_cpu: false };
-        Self { device, fused: false, resident: true }
+        Self { device, fused: false, resident: true, half: None }
     }
 
     /// The configured place; for `auto` the first GPU, or the CPU where there is none that the engine can use.
     ///
     /// # Errors
-    /// `Unsupported` when the configured GPU is not there, or the engine's library is not one for GPUs.
-    pub fn find(device: Device, backend: &dyn Backend) -> Result<Self> {
-        let place = match device {
+    /// `Unsupported` when the configured GPU is not there, or the engine's library is not one for GPUs; when mixed
+    /// precision is asked for on the CPU, which would be slower with it.
+    pub fn find(config: &TrainConfig, backend: &dyn Backend) -> Result<Self> {
+        let mut place = match config.device {
             Device::Cpu => Self::CPU,
             Device::Cuda(id) => {
                 let place = Self::cuda(id);
@@ -47,6 +51,17 @@ impl Place {
                 }
             },
         };
+        let precision = config.trainer.precision;
+        place.half = match precision {
+            Precision::Single => None,
+            Precision::Float16 => Some(Half::Float16),
+            Precision::Bfloat16 => Some(Half::Bfloat16),
+        };
+        if place.half.is_some() && !place.resident {
+            let message =
+                format!("`trainer.precision={precision}` is for GPUs, and training computes on the CPU");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
         match place.device {
             tintype_engine::Device::Cpu => tracing::info!("training computes on the CPU"),
             tintype_engine::Device::Cuda { id, .. } => tracing::info!("training computes on GPU {id}"),

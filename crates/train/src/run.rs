@@ -56,7 +56,7 @@ pub fn train(
 ) -> Result<Outcome> {
     let began = Instant::now();
     check_name(&config.name)?;
-    let place = Place::find(config.device, backend)?;
+    let place = Place::find(config, backend)?;
     let data = Dataset::to_learn_from(&config.data.path)?;
     let hashes = hash_files(&data, config.threads());
     let DataConfig { val_fraction, folds, fold, .. } = config.data;

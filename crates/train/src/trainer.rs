@@ -17,6 +17,7 @@ mod hosted;
 mod learned;
 mod resident;
 mod resume;
+mod scale;
 mod stage;
 mod stepper;
 mod validation;

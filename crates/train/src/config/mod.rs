@@ -32,7 +32,7 @@ pub use model::ModelConfig;
 pub(crate) use model::ONNX;
 pub use optim::{OptimConfig, OptimName};
 pub use schedule::{ScheduleConfig, ScheduleName, Unit};
-pub use trainer::{BatchNorm, ClassWeights, EmaConfig, TrainerConfig, UpdateBn};
+pub use trainer::{BatchNorm, ClassWeights, EmaConfig, Precision, TrainerConfig, UpdateBn};
 
 /// A whole, resolved training configuration; what `config.yaml` of a run holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

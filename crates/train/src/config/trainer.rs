@@ -35,6 +35,32 @@ pub struct TrainerConfig {
     pub class_weights: ClassWeights,
     /// A slow average of the weights.
     pub ema: EmaConfig,
+    /// The numbers that a GPU computes with.
+    pub precision: Precision,
+}
+
+/// The numbers that a GPU computes with, in Lightning's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Precision {
+    /// Single precision.
+    #[serde(rename = "32-true")]
+    Single,
+    /// Products in IEEE's half precision, with the loss scaled; the rest, and the weights, in single.
+    #[serde(rename = "16-mixed")]
+    Float16,
+    /// Matrix products in bfloat16; the rest, and the weights, in single.
+    #[serde(rename = "bf16-mixed")]
+    Bfloat16,
+}
+
+impl std::fmt::Display for Precision {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Single => "32-true",
+            Self::Float16 => "16-mixed",
+            Self::Bfloat16 => "bf16-mixed",
+        })
+    }
 }
 
 /// What batch norms do in training.
@@ -145,6 +171,7 @@ impl Default for TrainerConfig {
             label_smoothing: 0.0,
             class_weights: ClassWeights::None,
             ema: EmaConfig::default(),
+            precision: Precision::Single,
         }
     }
 }

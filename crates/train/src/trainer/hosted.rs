@@ -51,14 +51,14 @@ impl Steps for Hosted {
         answers(outputs)
     }
 
-    fn update(&mut self, learned: &mut Learned, along: Along) -> Result<()> {
-        let Some(gradients) = self.waiting.take() else { return Ok(()) };
+    fn update(&mut self, learned: &mut Learned, along: Along) -> Result<bool> {
+        let Some(gradients) = self.waiting.take() else { return Ok(true) };
         let clip = Clip::new(along.config, &gradients, along.factor)?;
         learned.optimizer.step(&mut learned.weights.parameters, &gradients, along.rate, clip)?;
         if let Some(ema) = &mut learned.ema {
             ema.update(&learned.weights)?;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn settle(&mut self, _: &mut Learned) -> Result<()> {

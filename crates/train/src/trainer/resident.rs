@@ -9,7 +9,7 @@
 
 use tintype_core::{Error, ErrorKind, ModelSource, Result, Tensor};
 use tintype_engine::{Backend, Operand, Resident as OnDevice, ResidentSession, SessionOptions};
-use tintype_graph::{FlatOptions, TrainingGraph};
+use tintype_graph::{FlatOptions, Half, TrainingGraph};
 
 use super::Trainer;
 use super::learned::Learned;
@@ -25,6 +25,8 @@ pub(super) struct Resident<'a> {
     config: &'a TrainConfig,
     options: SessionOptions,
     graph: TrainingGraph,
+    /// Whether the loss is scaled, so that a step whose gradients are no numbers is to be left out.
+    is_scaled: bool,
     /// Loaded before the first batch: which parameters a step treats alike depends on what was learned before.
     sessions: Option<Sessions>,
     /// Absent where somebody else may have changed what was learned.
@@ -63,6 +65,7 @@ impl<'a> Resident<'a> {
             config: trainer.config,
             options: trainer.place.for_training(trainer.config),
             graph: graph.clone(),
+            is_scaled: trainer.place.half == Some(Half::Float16),
             sessions: None,
             state: None,
             is_ahead: false,
@@ -75,7 +78,7 @@ impl<'a> Resident<'a> {
 
     /// Whether the host is told the sum of the gradients' squares.
     fn has_squares(&self) -> bool {
-        self.config.optim.clip_norm > 0.0
+        self.is_scaled || self.config.optim.clip_norm > 0.0
     }
 
     /// The sessions and the state, with what was learned so far.
@@ -184,10 +187,14 @@ impl Steps for Resident<'_> {
         answers(host)
     }
 
-    fn update(&mut self, learned: &mut Learned, along: Along) -> Result<()> {
+    fn update(&mut self, learned: &mut Learned, along: Along) -> Result<bool> {
+        let is_scaled = self.is_scaled;
         let (sessions, state) = self.ready(learned)?;
         if !std::mem::take(&mut state.is_waiting) {
-            return Ok(());
+            return Ok(true);
+        }
+        if is_scaled && !state.squares.is_finite() {
+            return Ok(false);
         }
         let rules = learned.optimizer.advance(along.rate);
         let rules: Vec<_> = sessions.groups.iter().map(|group| rules[group[0]]).collect();
@@ -219,7 +226,7 @@ impl Steps for Resident<'_> {
             let list = if place % (1 + each) == 0 { &mut state.parameters } else { &mut state.moments };
             list.push(value);
         }
-        Ok(())
+        Ok(true)
     }
 
     fn settle(&mut self, learned: &mut Learned) -> Result<()> {

@@ -14,6 +14,7 @@ use tintype_core::Result;
 use tintype_core::package::digest::hex;
 use tintype_graph::Model;
 
+use super::scale::LossScale;
 use super::stage::Stage;
 use super::stepper::Stepper;
 use super::{Best, State, Trainer};
@@ -38,6 +39,9 @@ struct Saved {
     rows: String,
     progress: Progress,
     plateau: Plateau,
+    /// What losses are multiplied with, in a training with small numbers.
+    #[serde(default)]
+    loss_scale: Option<LossScale>,
     /// The optimizer's steps, by parameter.
     steps: BTreeMap<String, i32>,
 }
@@ -102,6 +106,7 @@ impl<'a> Trainer<'a> {
     /// Writes what the training goes on from.
     pub(super) fn save_last(&self, state: &mut State<'_>) -> Result<()> {
         let Some(checkpoints) = self.checkpoints else { return Ok(()) };
+        let loss_scale = state.stepper.scale;
         let learned = state.stepper.learned()?;
         let mut arrays = arrays("", learned.weights.named()?);
         if let Some(ema) = &learned.ema {
@@ -123,6 +128,7 @@ impl<'a> Trainer<'a> {
             rows: self.rows(),
             progress: state.progress,
             plateau: state.schedule.plateau(),
+            loss_scale,
             steps: steps.collect(),
         };
         write(&checkpoints.last(), &arrays, &saved)
@@ -192,6 +198,9 @@ fn restore(state: &mut State<'_>, saved: &Saved, mut checkpoint: Checkpoint) -> 
                 _ => return Err(checkpoint.error("it is of another optimizer")),
             }
         }
+    }
+    if let (Some(scale), Some(saved)) = (&mut state.stepper.scale, saved.loss_scale) {
+        *scale = saved;
     }
     state.epoch = saved.epoch;
     state.done = saved.done;

@@ -5,12 +5,13 @@
 //! the same words, [`Learned`]: the rest of the trainer does not know which it is.
 
 use tintype_core::{Error, ErrorKind, Result, Tensor};
-use tintype_graph::{GradientOptions, Model, TrainingGraph, differentiate};
+use tintype_graph::{GradientOptions, Half, Model, TrainingGraph, differentiate};
 
 use super::Trainer;
 use super::hosted::Hosted;
 use super::learned::Learned;
 use super::resident::Resident;
+use super::scale::LossScale;
 use super::stage::{Stage, Trainable};
 use crate::config::OptimConfig;
 use crate::loader::Batch;
@@ -26,11 +27,12 @@ pub(super) trait Steps {
     /// What running the graph returns.
     fn batch(&mut self, learned: &mut Learned, inputs: [Tensor; 3]) -> Result<Answers>;
 
-    /// Moves the weights along the gradients that wait, and the average after them; none wait then.
+    /// Moves the weights along the gradients that wait, and the average after them; none wait then. Says `false` where it
+    /// leaves the step out, because the loss is scaled and a gradient is no number.
     ///
     /// # Errors
     /// What running the graph returns.
-    fn update(&mut self, learned: &mut Learned, along: Along) -> Result<()>;
+    fn update(&mut self, learned: &mut Learned, along: Along) -> Result<bool>;
 
     /// Brings what was learned up to date.
     ///
@@ -70,6 +72,8 @@ pub(super) struct Stepper<'a> {
     steps: Box<dyn Steps + 'a>,
     /// What the waiting losses' sum is to be divided by; 0 where none wait.
     weight: f64,
+    /// What losses are multiplied with on the way to their gradients, where numbers are small.
+    pub scale: Option<LossScale>,
 }
 
 impl<'a> Stepper<'a> {
@@ -80,19 +84,24 @@ impl<'a> Stepper<'a> {
         let trainable = Trainable::new(&config.trainer, model)?;
         let accepts = |name: &str| trainable.accepts(stage, name);
         let options = GradientOptions { batch, fused: trainer.place.fused, trainable: &accepts };
-        let graph = differentiate(model, &options)?;
+        let mut graph = differentiate(model, &options)?;
+        if let Some(half) = trainer.place.half {
+            graph = graph.mixed(half)?;
+        }
+        let scale = (trainer.place.half == Some(Half::Float16)).then(LossScale::default);
         let learned = Learned::new(config, model, &graph)?;
         let steps: Box<dyn Steps + 'a> = if trainer.place.resident {
             Box::new(Resident::new(trainer, &graph))
         } else {
             Box::new(Hosted::new(trainer, &graph)?)
         };
-        Ok(Self { stage, batch, graph, learned, steps, weight: 0.0 })
+        Ok(Self { stage, batch, graph, learned, steps, weight: 0.0, scale })
     }
 
     /// Goes on where the stepper of another stage left off.
     pub fn follow(&mut self, mut before: Self) -> Result<()> {
         before.learned()?;
+        self.scale = before.scale;
         self.learned_mut()?.follow(before.learned)
     }
 
@@ -119,15 +128,20 @@ impl<'a> Stepper<'a> {
     pub fn batch(
         &mut self,
         batch: Batch,
-        targets: Targets,
+        mut targets: Targets,
         seed: u64,
         progress: &mut Progress,
     ) -> Result<f64> {
         let Batch { rows, classes, mixed: _ } = batch;
         let seed = Tensor::new(vec![1], vec![seed as i64])?;
+        // The loss, and with it every gradient, is linear in the targets.
+        let scale = self.scale.map_or(1.0, |scale| scale.factor);
+        if self.scale.is_some() {
+            targets.rows.values_mut::<f32>()?.iter_mut().for_each(|target| *target *= scale as f32);
+        }
         let answers = self.steps.batch(&mut self.learned, [rows, targets.rows, seed])?;
         // The graph divides by the rows.
-        let loss = f64::from(answers.loss) * classes.len() as f64;
+        let loss = f64::from(answers.loss) / scale * classes.len() as f64;
         progress.add(loss, targets.weight, &answers.logits, &classes)?;
         self.weight += targets.weight;
         Ok(loss / targets.weight)
@@ -136,9 +150,13 @@ impl<'a> Stepper<'a> {
     /// Moves the weights along the gradients that wait: of the mean loss over all of their rows.
     pub fn update(&mut self, config: &OptimConfig, rate: f64) -> Result<()> {
         if self.weight > 0.0 {
-            let factor = self.batch as f64 / self.weight;
+            let scale = self.scale.map_or(1.0, |scale| scale.factor);
+            let factor = self.batch as f64 / self.weight / scale;
             self.weight = 0.0;
-            self.steps.update(&mut self.learned, Along { config, rate, factor })?;
+            let moved = self.steps.update(&mut self.learned, Along { config, rate, factor })?;
+            if let Some(scale) = &mut self.scale {
+                scale.count(moved);
+            }
         }
         Ok(())
     }

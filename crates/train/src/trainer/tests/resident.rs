@@ -3,7 +3,12 @@
 //! The graph and the host round alike but for the order in which a norm's squares are summed and for fused multiplications:
 //! over the ten to thirty steps of these trainings the weights, of about 1, stay within 2e-6 of each other.
 
+use tintype_core::Tensor;
+
+use super::super::scale::LossScale;
+use super::super::stepper::Stepper;
 use super::*;
+use crate::loader::Batch;
 
 /// How a GPU trains, without a GPU.
 const RESIDENT: Place = Place { resident: true, ..Place::CPU };
@@ -86,10 +91,72 @@ fn plain_operators_come_to_the_same() {
 #[test]
 fn a_gpu_that_is_not_there_is_named() {
     let backend = OrtBackend::new().unwrap();
-    let error = Place::find(crate::config::Device::Cuda(91), &backend).unwrap_err();
+    let error = Place::find(&config("device=cuda:91"), &backend).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     let expected = "`device=cuda:91`: GPU 91 was asked for, and CUDA is not available: ";
     assert!(error.message().starts_with(expected), "{error}");
+    let error = Place::find(&config("device=cpu trainer.precision=16-mixed"), &backend).unwrap_err();
+    let expected = "`trainer.precision=16-mixed` is for GPUs, and training computes on the CPU";
+    assert_eq!(error.message(), expected);
+}
+
+/// On the CPU ONNX Runtime computes such products in single precision, between casts of which it leaves some out.
+const FLOAT16: Place = Place { half: Some(tintype_graph::Half::Float16), ..RESIDENT };
+
+#[test]
+fn half_precision_learns_what_single_precision_does() {
+    for words in
+        ["optim=sgd optim.lr=0.1 trainer.accumulate=2", "optim=adamw optim.lr=0.01 optim.clip_norm=0.5"]
+    {
+        let words = format!("trainer.epochs=10 {words}");
+        let (single, expected) = trained(&words, RESIDENT);
+        let (half, found) = trained(&words, FLOAT16);
+        assert_ne!(single, half);
+        for (single, half) in expected.iter().zip(&found) {
+            // Halves have 11 bits; the loss is about 1.
+            assert!((single.train_loss - half.train_loss).abs() < 4e-3, "{words}: {half:?}");
+        }
+        assert!(found[9].train_loss < found[0].train_loss);
+    }
+}
+
+#[test]
+fn a_step_that_overflows_is_left_out_and_the_scale_halved() {
+    let (_, train, val) = reference();
+    let (backend, stop, config) = (OrtBackend::new().unwrap(), Stop::default(), config("optim=adam"));
+    let (config, model, checkpoints) = (&config, &linear::model(5, 3), None);
+    let (train, val, stop, place) = (&train, &val, &stop, FLOAT16);
+    let trainer =
+        Trainer { backend: &backend, place, model, classes: 3, config, train, val, stop, checkpoints };
+    let criterion = Criterion::new(&config.trainer, &train.counts(3)).unwrap();
+    let mut stepper = trainer.begin().unwrap().stepper;
+    // Past what the sum of squares can hold in single precision, too.
+    let start = 2f64.powi(80);
+    stepper.scale = Some(LossScale::of(start));
+    let weights = |stepper: &mut Stepper| stepper.learned().unwrap().weights.parameters.clone();
+    let before = weights(&mut stepper);
+    let mut skipped = 0;
+    for _ in 0..100 {
+        let scale = stepper.scale.unwrap().factor;
+        let rows = Tensor::new(vec![train.len(), 5], train.memory().to_vec()).unwrap();
+        let batch = Batch { rows, classes: train.classes.clone(), mixed: None };
+        let targets = criterion.targets(&train.classes, None).unwrap();
+        let loss = stepper.batch(batch, targets, 0, &mut Progress::default()).unwrap();
+        // The weights are zeros, and the three classes alike.
+        assert!((loss - 3f64.ln()).abs() < 1e-3, "{loss}");
+        stepper.update(&config.optim, 0.1).unwrap();
+        if stepper.scale.unwrap().factor == scale {
+            break;
+        }
+        skipped += 1;
+        assert_eq!(weights(&mut stepper), before);
+    }
+    assert!(skipped > 0 && stepper.scale.unwrap().factor == start / 2f64.powi(skipped), "{skipped}");
+    let after = weights(&mut stepper);
+    assert!(
+        after != before && after.iter().all(|t| t.values::<f32>().unwrap().iter().all(|v| v.is_finite()))
+    );
+    assert!(stepper.learned().unwrap().optimizer.slots().iter().all(|slot| slot.steps == 1));
 }
 
 #[test]
