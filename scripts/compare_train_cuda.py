@@ -51,8 +51,11 @@ def train(binary, data, words):
     """Runs tintype; returns a dict for each epoch."""
     with tempfile.TemporaryDirectory() as run:
         command = [binary, "train", "scope=all", f"data={data}", f"run_dir={run}/run", "augment=none", "data.examine=false"]
-        subprocess.run([*command, *words], check=True, stdout=subprocess.DEVNULL)
-        return [json.loads(line) for line in (Path(run) / "run/metrics.jsonl").read_text().splitlines()]
+        done = subprocess.run([*command, *words], capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{' '.join(words)}:\n{done.stderr}")
+        lines = map(json.loads, (Path(run) / "run/metrics.jsonl").read_text().splitlines())
+        return [line for line in lines if "train_loss" in line and "val_loss" in line]
 
 
 def agrees(binary, data, device, precision, bound):
