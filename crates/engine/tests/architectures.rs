@@ -12,7 +12,7 @@ use tintype_core::{ModelSource, Tensor};
 use tintype_engine::ort::OrtBackend;
 use tintype_engine::{Backend, SessionOptions};
 use tintype_graph::arch::{ArchSpec, find};
-use tintype_graph::{GradientOptions, Model, is_parameter};
+use tintype_graph::{GradientOptions, Model, differentiate, is_parameter};
 
 use step::{Step, noise};
 
@@ -156,4 +156,18 @@ architectures! {
 #[ignore = "the same code as its smaller sisters, at four times the cost"]
 fn vit_base_patch16_224() {
     check("vit_base_patch16_224");
+}
+
+/// At this size ONNX Runtime has more shapes to compare than at the one above.
+#[test]
+fn large_depthwise_windows_leave_no_contradictions() {
+    let arch = find("mobilenet_v3_small").expect("an architecture");
+    let spec = ArchSpec { image: arch.image, blank: true, ..ArchSpec::new(CLASSES) };
+    let options = GradientOptions { batch: BATCH, fused: true, trainable: &|_| true };
+    let graph = differentiate(&arch.build(&spec).expect("a model"), &options).expect("gradients");
+    let count = graph.model.graph().node.iter().filter(|n| n.op_type == "DepthwiseConv").count();
+    assert_eq!(count, 16, "eight layers of 5×5, forwards and backwards");
+    let source = ModelSource::Bytes(graph.model.to_bytes().into());
+    let options = SessionOptions { custom_operators: true, ..SessionOptions::default() };
+    OrtBackend::new().expect("ONNX Runtime loads").load(&source, &options).expect("the training graph loads");
 }

@@ -166,7 +166,8 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
     let image_shape = tape.shapes.get(&input.name).unwrap_or_default().to_vec();
 
     let gradients = tape.name_gradients(&parameters);
-    let Tape { nodes, initializers, .. } = tape;
+    let Tape { mut nodes, initializers, shapes, .. } = tape;
+    let fused = if options.fused { conv::fuse(&mut nodes, &shapes) } else { Vec::new() };
     let graph = model.graph_mut();
     let declared = |name: &str, shape: &[usize]| {
         ValueInfoProto::tensor(name, DataType::Float, shape.iter().map(|&d| Dimension::of(d)).collect())
@@ -184,7 +185,8 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
     graph.node = nodes;
     graph.initializer.retain(|t| parameters.iter().all(|p| p.name != t.name));
     graph.initializer.extend(initializers);
-    graph.value_info.clear();
+    graph.value_info =
+        fused.iter().map(|name| declared(name, shapes.get(name).unwrap_or_default())).collect();
     prune(graph)?;
     model.import_opset("com.microsoft", 1);
     if options.fused {

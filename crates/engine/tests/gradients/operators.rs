@@ -65,6 +65,14 @@ fn convolution() {
             strides(pads(conv(), [1; 4]), 2).with("group", 4),
             &[4, 1, 3, 3],
         ),
+        case("depthwise, 5×5", &[3, 4, 5], 60, pads(conv(), [2; 4]).with("group", 3), &[3, 1, 5, 5]),
+        case(
+            "depthwise, 5×5, stride 2",
+            &[3, 6, 5],
+            27,
+            strides(pads(conv(), [2; 4]), 2).with("group", 3),
+            &[3, 1, 5, 5],
+        ),
         case(
             "depthwise, two kernels a channel",
             &[3, 4, 4],

@@ -1,12 +1,15 @@
 //! Convolution over pictures and over rows of pixels, and transposed convolution.
 //!
 //! The gradient of the bias is a sum; that of the input is a convolution again ([`input`]); that of the weights a
-//! matrix product over shifted pictures ([`weight`]).
+//! matrix product over shifted pictures ([`weight`]). Depthwise ones are looked at once more at the end ([`depthwise`]).
 
+mod depthwise;
 mod input;
 mod weight;
 
 use tintype_core::{ErrorKind, Result};
+
+pub(super) use depthwise::fuse;
 
 use super::tape::Tape;
 use crate::proto::NodeProto;

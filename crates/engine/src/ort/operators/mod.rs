@@ -10,6 +10,7 @@
 //! * `Dropout(x, seed: i64[1]; ratio: float, salt: int = 0) → y`, which is its own gradient operator
 //! * `SumToChannels(x[N,C,…]) → [C]`
 //! * `Columns(x[N,C,H,W]; kernel_shape, strides = 1, dilations = 1, pads = 0: ints, images: int = 0) → columns`
+//! * `DepthwiseConv(x, w[C,1,kh,kw]; kernel_shape, strides = 1, pads = 0: ints) → y`
 //! * `DepthwiseConvGradWeight(x, dy; kernel_shape, strides = 1, pads = 0: ints) → dw[C,1,kh,kw]`
 //!
 //! `kernel` registers them, `threads` splits their work, `wide` compiles their loops for wide registers; each other
@@ -19,6 +20,7 @@ mod activation;
 mod batch_norm;
 mod columns;
 mod depthwise;
+mod depthwise_conv;
 mod dropout;
 mod kernel;
 mod max_pool;
@@ -46,5 +48,6 @@ pub(super) fn domain() -> ort::Result<OperatorDomain> {
         .add(Registered::<dropout::Dropout>::new())?
         .add(Registered::<sum_to_channels::SumToChannels>::new())?
         .add(Registered::<columns::Columns>::new())?
+        .add(Registered::<depthwise_conv::DepthwiseConv>::new())?
         .add(Registered::<depthwise::DepthwiseConvGradWeight>::new())
 }
