@@ -52,6 +52,10 @@ pub(crate) async fn read(
         None => grow(chunk),
     };
     reserve(read, first.len())?;
+    // HTTP delivers no more than was announced: there is nothing to wait for.
+    if announced == Some(read) {
+        return Ok(first);
+    }
     let Some(second) = reader.chunk().await? else { return Ok(first) };
     let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).max(read + second.len()));
     whole.extend_from_slice(&first);

@@ -16,11 +16,11 @@ use tokio::time::Instant;
 use crate::ServerConfig;
 use crate::door::Door;
 
-/// Bytes of a request's head, and its headers: far above what clients send, far below what would hurt.
+/// Bytes of a request's head: far above what clients send, far below what would hurt. Headers are no more than hyper's
+/// own 100, for which it needs no memory.
 const MAX_HEADER_BYTES: u32 = 32 << 10;
 /// Bytes that a connection reads at a time; hyper would go on to 400 KiB for each of thousands of connections.
 const READ_BUFFER: usize = 64 << 10;
-const MAX_HEADERS: usize = 100;
 
 /// How much a client may send on one stream, and on all of a connection, before it must wait: a tensor of an image at
 /// once, since a wait costs a round trip.
@@ -127,7 +127,6 @@ impl Wire {
                     .timer(TokioTimer::new())
                     .header_read_timeout(header_timeout)
                     .max_buf_size(READ_BUFFER)
-                    .max_headers(MAX_HEADERS)
                     .max_header_size(MAX_HEADER_BYTES as usize)
                     .serve_connection(stream, service);
                 log_end(graceful.watch(connection).await);

@@ -55,18 +55,19 @@ impl Door {
 fn inference(request: &Request) -> Option<(&'static str, Target)> {
     let path = request.uri().path();
     let target = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
-    let (model, version) = match target.split_once("/versions/") {
+    let (model, version) = match target.split_once('/') {
         None => (target, None),
-        Some((model, version)) if version.bytes().all(|byte| byte.is_ascii_digit()) => {
-            (model, Some(version.parse().ok()?))
+        Some((model, rest)) => {
+            let version = rest.strip_prefix("versions/")?;
+            let digits = version.bytes().all(|byte| byte.is_ascii_digit());
+            (model, Some(version.parse().ok().filter(|_| digits)?))
         }
-        Some(_) => return None,
     };
     let route = match version {
         None => "/v2/models/{model}/infer",
         Some(_) => "/v2/models/{model}/versions/{version}/infer",
     };
-    let plain = !model.is_empty() && !model.contains(['/', '%']) && request.method() == Method::POST;
+    let plain = !model.is_empty() && !model.contains('%') && request.method() == Method::POST;
     plain.then(|| (route, Target { model: model.to_owned(), version }))
 }
 

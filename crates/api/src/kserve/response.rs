@@ -30,8 +30,7 @@ pub fn encode(reply: &Reply) -> Result<Encoded> {
         json.raw(",");
     }
     json.member("model_name", &*reply.model)?;
-    json.raw(",");
-    json.member("model_version", &reply.version.to_string())?;
+    json.version(reply.version)?;
     json.raw(",\"outputs\":[");
     for (index, output) in reply.outputs.iter().enumerate() {
         json.raw(if index == 0 { "{" } else { ",{" });
@@ -61,8 +60,7 @@ pub(super) fn encode_flat(reply: &Reply) -> Result<Vec<u8>> {
         json.raw(",");
     }
     json.member("model_name", &*reply.model)?;
-    json.raw(",");
-    json.member("model_version", &reply.version.to_string())?;
+    json.version(reply.version)?;
     for output in &reply.outputs {
         json.raw(",");
         json.value(&output.name)?;
@@ -104,6 +102,14 @@ impl Json<'_> {
         self.value(name)?;
         self.raw(":");
         self.value(value)
+    }
+
+    /// A string, though it is a number.
+    fn version(&mut self, version: u64) -> Result<()> {
+        self.raw(",\"model_version\":\"");
+        self.value(&version)?;
+        self.raw("\"");
+        Ok(())
     }
 
     fn output(&mut self, output: &ReplyOutput) -> Result<()> {
