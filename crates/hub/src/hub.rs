@@ -1,6 +1,6 @@
 //! Fetching and listing, from the hub or, offline, from the cache alone.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tintype_core::{Error, ErrorKind, Result};
@@ -85,6 +85,28 @@ impl Hub {
             Content { repo, path, url: &url, tag, length }.fetch(&self.wire, &blob, &*self.progress)?;
         }
         cache.point(commit, path, tag)
+    }
+
+    /// Several files of one commit, in the folder that is returned: those of `paths` lie there under their paths.
+    ///
+    /// # Errors
+    /// As [`Hub::fetch_file`].
+    pub fn fetch_files(&self, repo: &Repo, paths: &[String]) -> Result<PathBuf> {
+        let cache = Cache::of(&self.settings.cache, repo);
+        // A branch that moves in the middle must not mix two commits, and of a commit nothing is asked twice.
+        let revision = cache.commit(&repo.revision).unwrap_or_else(|| repo.revision.clone());
+        let pinned = Repo { revision, ..repo.clone() };
+        let mut folder = None;
+        for path in paths {
+            let file = self.fetch_file(&pinned, path)?;
+            folder = file.ancestors().nth(path.split('/').count()).map(Path::to_owned);
+        }
+        folder.ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotFound,
+                format!("`{}` at `{}` has no such files", repo.name, repo.revision),
+            )
+        })
     }
 
     /// The files of a repository, sorted; offline those in the cache.

@@ -78,6 +78,20 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             );
             ("200 OK", String::new(), json.into_bytes())
         }
+        "/api/datasets/o/d/revision/main" => {
+            let files =
+                ["data/train.bin", "README.md"].map(|f| format!(r#"{{"rfilename":"{f}"}}"#)).join(",");
+            let json = format!(r#"{{"sha":"{COMMIT}","siblings":[{files}]}}"#);
+            ("200 OK", String::new(), json.into_bytes())
+        }
+        _ if path == format!("/datasets/o/d/resolve/{COMMIT}/data/train.bin") => {
+            let (tag, size, cdn) = (sha(&weights), weights.len(), &state.cdn);
+            let linked = format!("X-Linked-Etag: \"{tag}\"\r\nX-Linked-Size: {size}\r\n");
+            ("302 Found", format!("{commit}{linked}Location: {cdn}/blob\r\n"), Vec::new())
+        }
+        _ if path == format!("/datasets/o/d/resolve/{COMMIT}/README.md") => {
+            ("200 OK", format!("{commit}ETag: \"abc2\"\r\n"), b"# d".to_vec())
+        }
         "/o/m/resolve/main/config.json" => ("200 OK", format!("{commit}ETag: \"abc1\"\r\n"), CONFIG.to_vec()),
         "/o/old/resolve/main/config.json" => {
             ("307 Temporary Redirect", "Location: /o/m/resolve/main/config.json\r\n".to_owned(), Vec::new())
@@ -159,6 +173,27 @@ fn files_come_into_the_layout_of_the_hub_s_own_library() {
         "{:?}",
         requests.requests
     );
+}
+
+#[test]
+fn files_of_a_data_set_lie_in_one_folder_of_one_commit() {
+    let (served, cache) = (serve(), tempfile::tempdir().unwrap());
+    let repo = Repo::parse("hf://o/d", RepoKind::Dataset).unwrap();
+    let hub = hub(&served, cache.path());
+    let files = hub.list_files(&repo).unwrap();
+    assert_eq!(files, ["README.md", "data/train.bin"]);
+    served.state.lock().unwrap().breaks = vec![100_000];
+    let folder = hub.fetch_files(&repo, &files).unwrap();
+    assert_eq!(folder, cache.path().join("datasets--o--d/snapshots").join(COMMIT));
+    assert_eq!(std::fs::read(folder.join("data/train.bin")).unwrap(), weights());
+    let asked = served.state.lock().unwrap().requests.len();
+    // It was asked for at the commit, which never changes: a second time nobody is asked, on the hub or off it.
+    assert_eq!(hub.fetch_files(&repo, &files).unwrap(), folder);
+    let offline = Hub::new(Settings { offline: true, ..settings(&served, cache.path()) });
+    assert_eq!(offline.fetch_files(&repo, &files).unwrap(), folder);
+    assert_eq!(served.state.lock().unwrap().requests.len(), asked);
+    let error = offline.fetch_files(&repo, &["data/none".to_owned()]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
 }
 
 #[test]

@@ -5,33 +5,39 @@
 //! <root>/{train,val,test}/<class>/…     divided by whoever made it
 //! <root>/dog.12.jpg, cat_7.png          the class in the name
 //! <root>/labels.csv, <list>.csv|.jsonl  a table, perhaps with a column that divides
+//! <root>/data/train-….parquet           images in rows, as Hugging Face's `datasets` writes them
 //! ```
 //!
-//! Files are listed by extension and read only to be hashed ([`crate::split`]) and examined ([`crate::doctor`]); what
-//! their bytes are is found out when they are decoded, where unreadable ones are reported and left out.
+//! Where an image's bytes are is its [`Origin`]. Files are listed by extension and read only to be hashed
+//! ([`crate::split`]) and examined ([`crate::doctor`]); what their bytes are is found out when they are decoded, where
+//! unreadable ones are reported and left out.
 
 mod folders;
 mod names;
+mod origin;
+mod parquet;
 mod table;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tintype_core::{Error, ErrorKind, Result};
 
-/// A labelled set of image files.
+pub use origin::{Origin, Row};
+
+/// A labelled set of images.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Dataset {
     /// Class names, sorted; a sample's class is an index into them.
     pub classes: Vec<String>,
-    /// The images, by class and path.
+    /// The images, by class and origin.
     pub samples: Vec<Sample>,
 }
 
-/// An image file and its class.
+/// An image and its class.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sample {
-    /// The file.
-    pub path: PathBuf,
+    /// Where its bytes are.
+    pub origin: Origin,
     /// Index of its class.
     pub class: usize,
     /// What it is for, where the data set says that.
@@ -62,17 +68,23 @@ impl Part {
 }
 
 impl Dataset {
-    /// Lists what lies at `root`, a folder or a table.
+    /// Lists what lies at `root`, a folder, a table or a Parquet file.
     ///
     /// # Errors
-    /// `NotFound` or `Io` when a table or a folder cannot be read; `InvalidArgument` when there is no image, a class
-    /// has none, or a table is not one.
+    /// `NotFound` or `Io` when a table, a folder or a Parquet file cannot be read; `InvalidArgument` when there is no image, a class
+    /// has none, or a table or Parquet file is not one.
     pub fn open(root: &Path) -> Result<Self> {
         if !root.is_dir() {
-            return table::read(root);
+            let is_parquet = parquet::is_one(root);
+            return if is_parquet { parquet::read(&[root.to_owned()]) } else { table::read(root) };
         }
         if let Some(table) = table::within(root) {
             return table::read(&table);
+        }
+        let shards = parquet::within(root);
+        if !shards.is_empty() {
+            parquet::check_complete(&shards)?;
+            return parquet::read(&shards);
         }
         let folders = folders::visible(root)?;
         if folders.is_empty() {
@@ -100,17 +112,32 @@ impl Dataset {
     }
 
     /// Samples by the names of their classes, which need not be in order.
-    fn new(named: Vec<(PathBuf, String, Option<Part>)>) -> Self {
+    fn new(named: Vec<(Origin, String, Option<Part>)>) -> Self {
         let mut classes: Vec<String> = named.iter().map(|(_, class, _)| class.clone()).collect();
         classes.sort();
         classes.dedup();
         let class_of = |class: &String| classes.binary_search(class).unwrap_or_default();
         let mut samples: Vec<Sample> = named
             .into_iter()
-            .map(|(path, class, part)| Sample { path, class: class_of(&class), part })
+            .map(|(origin, class, part)| Sample { origin, class: class_of(&class), part })
             .collect();
-        samples.sort_by(|a, b| (a.class, &a.path).cmp(&(b.class, &b.path)));
+        samples.sort_by(|a, b| (a.class, &a.origin).cmp(&(b.class, &b.origin)));
         Self { classes, samples }
+    }
+
+    /// Checks that there is something to learn each class from, where a data set divides itself.
+    fn learnable(self) -> Result<Self> {
+        let learned = self.samples.iter().filter(|sample| sample.part == Some(Part::Train));
+        if learned.clone().next().is_none() {
+            return Ok(self);
+        }
+        match self.class_counts(learned).iter().position(|&count| count == 0) {
+            None => Ok(self),
+            Some(class) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                format!("class `{}` has no image to learn from", self.classes[class]),
+            )),
+        }
     }
 
     /// How many of `samples` (all, or some of them) each class has.
@@ -139,7 +166,10 @@ mod tests {
 
     /// Path, class and part of each sample.
     fn found(dir: &Path, data: &Dataset) -> Vec<(String, usize, Option<Part>)> {
-        let path = |s: &Sample| s.path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+        let path = |s: &Sample| {
+            let Origin::File(path) = &s.origin else { panic!("{} is no file", s.origin) };
+            path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned()
+        };
         data.samples.iter().map(|s| (path(s), s.class, s.part)).collect()
     }
 

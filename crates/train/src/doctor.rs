@@ -5,12 +5,10 @@
 //! 16 × 16 bits: of a picture shrunk to grey cells, whether each is darker than its right neighbour. Nothing is changed
 //! or left out for what is found; it is told.
 
-use std::path::PathBuf;
-
 use tintype_core::image::{Limits, Picture, decode};
-use tintype_core::{Error, Exif, Result};
+use tintype_core::{Exif, Result};
 
-use crate::data::{Dataset, Part};
+use crate::data::{Dataset, Origin, Part};
 use crate::event::{ImagesPass, Subscriber};
 use crate::metrics::FileError;
 use crate::pass::{Stop, Watch, over_files};
@@ -38,7 +36,7 @@ pub struct Findings {
     /// Held-out images that look like one to learn from, and are not equal to it.
     pub near_duplicates: usize,
     /// The first of those, and the image that it looks like.
-    pub example: Option<[PathBuf; 2]>,
+    pub example: Option<[Origin; 2]>,
     /// Images whose shorter side is below `least_side`.
     pub tiny: usize,
     /// Half of what the model sees, in pixels; 0 where that is not known.
@@ -78,8 +76,7 @@ pub fn examine(
     subscriber: &mut dyn Subscriber,
 ) -> Result<Findings> {
     let look = |index: usize| {
-        let path = &data.samples[index].path;
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let bytes = data.samples[index].origin.read()?;
         let picture = decode(&bytes, Exif::Apply, &Limits::default())?;
         Ok(Seen { size: [picture.width, picture.height], hash: hash(&picture) })
     };
@@ -99,7 +96,7 @@ pub fn examine(
                     findings.smallest = Some(*size);
                 }
             }
-            Err(error) => findings.unreadable.push(FileError::new(&sample.path, error)),
+            Err(error) => findings.unreadable.push(FileError::new(&sample.origin, error)),
         }
     }
     let counts = data.class_counts(data.samples.iter().filter(|s| s.part != Some(Part::Test)));
@@ -135,7 +132,7 @@ impl Findings {
                 continue;
             }
             self.near_duplicates += 1;
-            let pair = || [held_out, index].map(|index| data.samples[index].path.clone());
+            let pair = || [held_out, index].map(|index| data.samples[index].origin.clone());
             self.example.get_or_insert_with(pair);
         }
     }
@@ -148,9 +145,10 @@ impl Findings {
                 told.push(text);
             }
         };
-        let first = self.example.as_ref().map_or_else(String::new, |[held_out, learned]| {
-            format!(", e.g. `{}` and `{}`", held_out.display(), learned.display())
-        });
+        let first = self
+            .example
+            .as_ref()
+            .map_or_else(String::new, |[held_out, learned]| format!(", e.g. `{held_out}` and `{learned}`"));
         tell(self.unreadable.len(), format!("{} files cannot be read", self.unreadable.len()));
         tell(
             self.leaks,

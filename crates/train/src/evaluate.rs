@@ -1,13 +1,13 @@
 //! A package over a folder of labelled images, through the same code that serves it.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tintype_core::image::Limits;
 use tintype_core::{Error, ErrorKind, ImageClassifier, Package, PostprocessSpec, Result, Scratch, Tensor};
 use tintype_engine::{Backend, Session, SessionOptions};
 
-use crate::data::{Dataset, Sample};
+use crate::data::{Dataset, Origin, Sample};
 use crate::event::{ImagesPass, Subscriber, TrainEvent};
 use crate::metrics::{Confusion, Evaluation, FileError};
 use crate::pass::{Stop, Watch, batch_of, fixed_batch, over_files};
@@ -39,7 +39,7 @@ pub(crate) struct Answers {
     /// The model's class names.
     pub labels: Vec<String>,
     /// The images that could be read.
-    pub images: Vec<PathBuf>,
+    pub images: Vec<Origin>,
     /// The model's index of each image's class.
     pub truths: Vec<usize>,
     /// A row an image, a score a class, before any activation.
@@ -110,14 +110,14 @@ pub(crate) fn answer(
     for (sample, row) in samples.iter().zip(rows) {
         match row {
             Ok(scores) => {
-                answers.images.push(sample.path.clone());
+                answers.images.push(sample.origin.clone());
                 answers.truths.push(classes[sample.class]);
                 answers.scores.push(scores);
             }
             Err(error) => {
-                answers.errors.push(FileError::new(&sample.path, &error));
-                let (path, reason) = (sample.path.clone(), error.message().to_owned());
-                subscriber.on_event(&TrainEvent::Unreadable { path, reason });
+                answers.errors.push(FileError::new(&sample.origin, &error));
+                let (image, reason) = (sample.origin.clone(), error.message().to_owned());
+                subscriber.on_event(&TrainEvent::Unreadable { image, reason });
             }
         }
     }
@@ -207,8 +207,8 @@ impl Worker<'_> {
         let mut images: Vec<Tensor> = Vec::with_capacity(samples.len());
         let mut answers = Vec::with_capacity(samples.len());
         for sample in samples {
-            let bytes = std::fs::read(&sample.path).map_err(|e| Error::io(&sample.path, e));
-            let image = bytes.and_then(|bytes| self.classifier.prepare(&bytes, &mut self.scratch));
+            let image =
+                sample.origin.read().and_then(|bytes| self.classifier.prepare(&bytes, &mut self.scratch));
             // A readable image's answer is filled in below.
             answers.push(image.map(|image| {
                 images.push(image);

@@ -2,11 +2,11 @@
 //!
 //! The trainer emits [`TrainEvent`]s; progress bar, log files and tests subscribe. Nothing here draws or writes.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::data::Origin;
 use crate::doctor::Findings;
 
 /// Something that happened in a training or an evaluation.
@@ -18,10 +18,10 @@ pub enum TrainEvent {
     Data(DataFacts),
     /// The images were looked at before anything is learned.
     Examined(Findings),
-    /// A file was left out.
+    /// An image was left out.
     Unreadable {
-        /// The file.
-        path: PathBuf,
+        /// Where it is.
+        image: Origin,
         /// Why it could not be read.
         reason: String,
     },

@@ -5,15 +5,14 @@
 //! whenever a batch needs them ([`crate::loader`]).
 
 use std::collections::HashSet;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tintype_core::image::Picture;
-use tintype_core::{Error, Plan, Result, Scratch};
+use tintype_core::{Plan, Result, Scratch};
 
 use crate::augment::{Augmentation, Mix};
 use crate::config::AugmentConfig;
-use crate::data::{Dataset, Sample};
+use crate::data::{Dataset, Origin, Sample};
 use crate::event::{Subscriber, TrainEvent};
 use crate::pass::{Watch, over_files};
 use crate::split::{Split, require_both};
@@ -41,7 +40,7 @@ pub(crate) enum Rows {
     /// One after the other in memory.
     Memory(Vec<f32>),
     /// In image files, to be prepared by a plan of fixed output shape.
-    Files { paths: Vec<PathBuf>, plan: Box<Plan> },
+    Files { origins: Vec<Origin>, plan: Box<Plan> },
     /// Made anew for each epoch, out of these.
     Changing { originals: Originals, augmentation: Box<Augmentation> },
 }
@@ -52,7 +51,7 @@ pub(crate) enum Originals {
     /// Their pixels, as [`Augmentation::unpack`] leaves them.
     Pictures(Vec<Picture>),
     /// Their files.
-    Files(Vec<PathBuf>),
+    Files(Vec<Origin>),
 }
 
 impl Examples {
@@ -148,8 +147,7 @@ impl Preparation {
             .map(|_| {
                 let mut scratch = Scratch::default();
                 let mut decode_one = move |index: usize| {
-                    let path = &samples[index].path;
-                    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+                    let bytes = samples[index].origin.read()?;
                     if let Some(augmentation) = self.augmentation.as_ref().filter(|_| learned[index]) {
                         let picture = augmentation.unpack(&bytes, &mut scratch)?;
                         let kept = keep(picture.data.len());
@@ -166,7 +164,7 @@ impl Preparation {
     }
 
     /// Rows out of what was decoded, or of the files where not all of that could be kept.
-    fn rows(&self, paths: Vec<PathBuf>, decoded: Vec<Decoded>, learned: bool) -> Rows {
+    fn rows(&self, origins: Vec<Origin>, decoded: Vec<Decoded>, learned: bool) -> Rows {
         if let Some(augmentation) = self.augmentation.as_ref().filter(|_| learned) {
             let all = decoded.len();
             let pictures: Vec<Picture> = decoded
@@ -174,10 +172,10 @@ impl Preparation {
                 .filter_map(|d| if let Decoded::Picture(picture) = d { Some(picture) } else { None })
                 .collect();
             let originals =
-                if pictures.len() == all { Originals::Pictures(pictures) } else { Originals::Files(paths) };
+                if pictures.len() == all { Originals::Pictures(pictures) } else { Originals::Files(origins) };
             return Rows::Changing { originals, augmentation: Box::new(augmentation.clone()) };
         }
-        in_memory(decoded).unwrap_or_else(|| Rows::Files { paths, plan: Box::new(self.plan.clone()) })
+        in_memory(decoded).unwrap_or_else(|| Rows::Files { origins, plan: Box::new(self.plan.clone()) })
     }
 }
 
@@ -245,8 +243,8 @@ impl Divided {
         let mut readable: Vec<Option<Decoded>> = Vec::with_capacity(rows.len());
         for (sample, row) in self.data.samples.iter().zip(rows) {
             if let Err(error) = &row {
-                let (path, reason) = (sample.path.clone(), error.message().to_owned());
-                subscriber.on_event(&TrainEvent::Unreadable { path, reason });
+                let (image, reason) = (sample.origin.clone(), error.message().to_owned());
+                subscriber.on_event(&TrainEvent::Unreadable { image, reason });
             }
             readable.push(row.ok());
         }
@@ -257,10 +255,10 @@ impl Divided {
         require_both(&self.data, &train, &val)?;
         let mut side = |indices: &[usize], learned: bool| {
             let samples = || indices.iter().map(|&i| &self.data.samples[i]);
-            let paths = || samples().map(|s| s.path.clone()).collect();
+            let origins = || samples().map(|s| s.origin.clone()).collect();
             let decoded = indices.iter().filter_map(|&i| readable[i].take()).collect();
             let rows = match preparation {
-                Some(preparation) => preparation.rows(paths(), decoded, learned),
+                Some(preparation) => preparation.rows(origins(), decoded, learned),
                 None => in_memory(decoded).unwrap_or(Rows::Memory(Vec::new())),
             };
             let mix = preparation.and_then(|p| p.mix.clone()).filter(|_| learned);

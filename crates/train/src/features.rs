@@ -98,8 +98,7 @@ impl Worker<'_> {
 
 /// Reads and prepares one file as a batch of one.
 pub(crate) fn prepare(plan: &Plan, sample: &Sample, scratch: &mut Scratch) -> Result<Tensor> {
-    let bytes = std::fs::read(&sample.path).map_err(|e| Error::io(&sample.path, e))?;
-    let image = plan.prepare(&bytes, scratch)?;
+    let image = plan.prepare(&sample.origin.read()?, scratch)?;
     let shape: Vec<usize> = std::iter::once(1).chain(image.shape().iter().copied()).collect();
     image.reshaped(shape)
 }

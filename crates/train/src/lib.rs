@@ -41,7 +41,7 @@ mod trainer;
 mod weights;
 
 pub use config::TrainConfig;
-pub use data::{Dataset, Part, Sample};
+pub use data::{Dataset, Origin, Part, Row, Sample};
 pub use doctor::Findings;
 pub use evaluate::{EvaluateOptions, Judged, evaluate};
 pub use event::{

@@ -11,6 +11,7 @@ use std::sync::mpsc;
 use tintype_core::{Error, ErrorKind, Result, Scratch, Tensor};
 
 use crate::augment::{Mixed, Original, Stream};
+use crate::data::Origin;
 use crate::examples::{Examples, Originals, Rows};
 
 pub(crate) use order::Order;
@@ -106,16 +107,15 @@ impl Gather<'_> {
     }
 
     fn row(&mut self, row: usize, slot: &mut [f32]) -> Result<()> {
-        let read = |path: &std::path::Path| std::fs::read(path).map_err(|e| Error::io(path, e));
-        let named = |path: &std::path::Path, e: Error| e.context(format!("`{}`", path.display()));
+        let named = |origin: &Origin, e: Error| e.context(format!("`{origin}`"));
         match &self.examples.rows {
             Rows::Memory(all) => {
                 slot.copy_from_slice(&all[row * slot.len()..][..slot.len()]);
                 Ok(())
             }
-            Rows::Files { paths, plan } => {
-                let made = plan.prepare_into(&read(&paths[row])?, &mut self.scratch, slot.into());
-                made.map_err(|e| named(&paths[row], e))
+            Rows::Files { origins, plan } => {
+                let made = plan.prepare_into(&origins[row].read()?, &mut self.scratch, slot.into());
+                made.map_err(|e| named(&origins[row], e))
             }
             Rows::Changing { originals, augmentation } => {
                 let moment = self.order.moment.unwrap_or_default();
@@ -125,11 +125,11 @@ impl Gather<'_> {
                         let original = Original::Unpacked(&pictures[row]);
                         augmentation.apply(&original, &mut rng, &mut self.scratch, slot)
                     }
-                    Originals::Files(paths) => {
-                        let bytes = read(&paths[row])?;
+                    Originals::Files(origins) => {
+                        let bytes = origins[row].read()?;
                         let original = Original::Encoded(&bytes);
                         let made = augmentation.apply(&original, &mut rng, &mut self.scratch, slot);
-                        made.map_err(|e| named(&paths[row], e))
+                        made.map_err(|e| named(&origins[row], e))
                     }
                 }
             }

@@ -1,11 +1,11 @@
 //! How good answers are: confusion matrix, accuracy, precision, recall and F1, with scikit-learn's definitions.
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use tintype_core::Error;
 
+use crate::data::Origin;
 use crate::results::calibration::Calibration;
 
 /// Counts of (true class, predicted class), and of true classes among the five best.
@@ -61,7 +61,7 @@ pub struct ClassMetrics {
 /// A file that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileError {
-    /// The file, as it was named.
+    /// Where the image is from, as [`Origin`] shows it.
     pub path: String,
     /// The kind of the error, as in `not_an_image`.
     pub kind: String,
@@ -70,9 +70,9 @@ pub struct FileError {
 }
 
 impl FileError {
-    pub(crate) fn new(path: &Path, error: &Error) -> Self {
+    pub(crate) fn new(image: &Origin, error: &Error) -> Self {
         Self {
-            path: path.display().to_string(),
+            path: image.to_string(),
             kind: error.kind().as_str().to_owned(),
             message: error.message().to_owned(),
         }

@@ -57,7 +57,7 @@ pub fn train(
     let began = Instant::now();
     check_name(&config.name)?;
     let place = Place::find(config, backend)?;
-    let data = Dataset::to_learn_from(&config.data.path)?;
+    let data = Dataset::to_learn_from(config.data.place())?;
     let hashes = hash_files(&data, config.threads());
     let DataConfig { val_fraction, folds, fold, .. } = config.data;
     let split = split(&data, &hashes, &Division { val_fraction, folds, fold, seed: config.seed })?;
@@ -90,7 +90,6 @@ pub fn train(
     let mut board = TensorBoard::create(&run_dir.join("tensorboard"))?;
     let trained = job.run(ready, &mut (&mut log, (&mut board, &mut *subscriber)))?;
     log.finish()?;
-    board.finish()?;
     if resumed {
         // Not before the checkpoint has proved to be of this configuration.
         write_config()?;
@@ -102,6 +101,7 @@ pub fn train(
         facts: &facts,
         findings: findings.sentences(),
         run_dir,
+        board,
         summary: trained.summary,
         confusion,
     };
@@ -114,6 +114,7 @@ struct Left<'a> {
     facts: &'a DataFacts,
     findings: Vec<String>,
     run_dir: PathBuf,
+    board: TensorBoard,
     summary: Summary,
     /// The trainer's own answers over the held-out images.
     confusion: Confusion,
@@ -128,7 +129,7 @@ impl Left<'_> {
         backend: &dyn Backend,
         subscriber: &mut dyn Subscriber,
     ) -> Result<Outcome> {
-        let Self { config, facts, findings, run_dir, summary, confusion } = self;
+        let Self { config, facts, findings, run_dir, mut board, summary, confusion } = self;
         let Divided { data, split } = divided;
         let samples = split.val.iter().map(|&i| data.samples[i].clone()).collect();
         let held_out = Dataset { classes: data.classes.clone(), samples };
@@ -143,6 +144,8 @@ impl Left<'_> {
         package.spec.postprocess = results::fit(&answers, &config.calibration);
         answers.postprocess = package.spec.postprocess.clone();
         let evaluation = answers.evaluate();
+        board.pictures(summary.best_epoch, results::pictures::of(&answers));
+        board.finish()?;
         for (name, value) in [
             ("val_accuracy", evaluation.accuracy),
             ("val_top5", evaluation.top5),

@@ -5,7 +5,6 @@
 //! is left as it is.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -57,17 +56,13 @@ pub fn hash_files(data: &Dataset, threads: usize) -> Vec<Option<ContentHash>> {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(sample) = data.samples.get(index) else { break };
-                    let hash = hash_file(&sample.path);
+                    let hash = sample.origin.read().ok().map(|bytes| Sha256::digest(bytes).into());
                     hashes.lock().unwrap_or_else(PoisonError::into_inner)[index] = hash;
                 }
             });
         }
     });
     hashes.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn hash_file(path: &Path) -> Option<ContentHash> {
-    Some(Sha256::digest(std::fs::read(path).ok()?).into())
 }
 
 /// Splits `data` as it divides itself, or else by `division`: a share of each class (rounded; at least one unit where
@@ -191,7 +186,11 @@ mod tests {
         let samples: Vec<_> = classes
             .iter()
             .enumerate()
-            .map(|(i, &class)| Sample { path: format!("{i}.png").into(), class, part: None })
+            .map(|(i, &class)| Sample {
+                origin: std::path::PathBuf::from(format!("{i}.png")).into(),
+                class,
+                part: None,
+            })
             .collect();
         let hashes = (0..samples.len()).map(|i| Some(Sha256::digest(i.to_le_bytes()).into())).collect();
         let count = classes.iter().max().unwrap() + 1;
@@ -291,7 +290,7 @@ mod tests {
     fn files_are_hashed_by_content() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("a"), "abc").unwrap();
-        let sample = |name: &str| Sample { path: dir.path().join(name), class: 0, part: None };
+        let sample = |name: &str| Sample { origin: dir.path().join(name).into(), class: 0, part: None };
         let data =
             Dataset { classes: vec!["x".into()], samples: vec![sample("a"), sample("gone"), sample("a")] };
         let hashes = hash_files(&data, 2);

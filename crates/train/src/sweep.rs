@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use tintype_core::{Error, ErrorKind, Result};
 use tintype_engine::Backend;
 
-use crate::config::{Composer, Search, TrainConfig};
+use crate::config::{Composer, DataConfig, Search, TrainConfig};
 use crate::event::{RunReport, Subscriber, TrainEvent};
 use crate::pass::Stop;
 use crate::run::{Outcome, train};
@@ -84,6 +84,11 @@ impl Sweep {
             run.config.run_dir = Some(dir.join(number.to_string()));
         }
         Ok(Self { dir, keys, runs })
+    }
+
+    /// What the runs learn from, in order.
+    pub fn data(&mut self) -> impl Iterator<Item = &mut DataConfig> {
+        self.runs.iter_mut().map(|run| &mut run.config.data)
     }
 
     /// The configurations, in order.

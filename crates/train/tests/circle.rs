@@ -3,7 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use parquet::data_type::{ByteArray, ByteArrayType};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::parser::parse_message_type;
 use tintype_core::package::ArchiveLimits;
 use tintype_core::{ErrorKind, ModelSource, Package};
 use tintype_engine::ort::OrtBackend;
@@ -74,7 +78,7 @@ struct Seen {
 impl Subscriber for Seen {
     fn on_event(&mut self, event: &TrainEvent) {
         match event {
-            TrainEvent::Unreadable { path, .. } => self.unreadable.push(path.clone()),
+            TrainEvent::Unreadable { image, .. } => self.unreadable.push(PathBuf::from(image.to_string())),
             TrainEvent::Epoch(_) => self.epochs += 1,
             TrainEvent::Step(_) => {
                 self.steps += 1;
@@ -181,9 +185,10 @@ fn copy_held_out(data: &Path, target: &Path) {
     let division = tintype_train::Division { val_fraction: 0.2, folds: 0, fold: 0, seed: 0 };
     let split = tintype_train::split(&set, &tintype_train::hash_files(&set, 1), &division).unwrap();
     for sample in split.val.iter().map(|&i| &set.samples[i]) {
-        let to = target.join(sample.path.strip_prefix(data).unwrap());
+        let path = PathBuf::from(sample.origin.to_string());
+        let to = target.join(path.strip_prefix(data).unwrap());
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::copy(&sample.path, to).unwrap();
+        std::fs::copy(path, to).unwrap();
     }
 }
 
@@ -198,6 +203,51 @@ fn equal_seeds_give_equal_networks() {
         std::fs::read(outcome.model_dir.join("1/model.onnx")).unwrap()
     };
     assert!(train_again("one") == train_again("two"), "two runs of one seed differ");
+}
+
+/// The pictures of class folders as the rows of one Parquet file, in the order in which the folders are listed.
+fn pack(data: &Path, shard: &Path) {
+    let set = tintype_train::Dataset::open(data).unwrap();
+    let schema = "message m { required group image { required binary bytes; } required binary label; }";
+    let schema = Arc::new(parse_message_type(schema).unwrap());
+    let file = std::fs::File::create(shard).unwrap();
+    let mut writer = SerializedFileWriter::new(file, schema, Arc::default()).unwrap();
+    let mut group = writer.next_row_group().unwrap();
+    let images: Vec<ByteArray> = set.samples.iter().map(|s| s.origin.read().unwrap().into()).collect();
+    let labels: Vec<ByteArray> = set.samples.iter().map(|s| set.classes[s.class].as_str().into()).collect();
+    for values in [images, labels] {
+        let mut column = group.next_column().unwrap().unwrap();
+        column.typed::<ByteArrayType>().write_batch(&values, None, None).unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    writer.close().unwrap();
+}
+
+#[test]
+fn parquet_trains_the_network_that_the_same_folders_train() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folders, shard) = (dir.path().join("data"), dir.path().join("rows.parquet"));
+    draw(&folders);
+    // An image that nobody can read is told by its row.
+    std::fs::write(folders.join("spots/99.bmp"), b"no image").unwrap();
+    pack(&folders, &shard);
+    let train_on = |data: &Path, name: &str| {
+        let place = format!("data={} run_dir={}/{name}", data.display(), dir.path().display());
+        let mut seen = Seen::default();
+        let extra = format!("{place} trainer.epochs=1 augment=flip");
+        let outcome = run(&from_scratch(dir.path(), &extra), &mut seen).unwrap();
+        (std::fs::read(outcome.model_dir.join("1/model.onnx")).unwrap(), outcome, seen)
+    };
+    let (of_folders, ..) = train_on(&folders, "folders");
+    let (of_rows, outcome, seen) = train_on(&shard, "rows");
+    assert!(of_folders == of_rows, "the same bytes in the same order make the same network");
+    assert_eq!(seen.unreadable, [PathBuf::from(format!("{}#60", shard.display()))]);
+    // One epoch leaves mistakes, whose pictures come out of the rows.
+    let report = std::fs::read_to_string(outcome.run_dir.join("report.html")).unwrap();
+    assert!(report.contains("data:image/jpeg;base64,") && report.contains("rows.parquet#"));
+    let judged = evaluate_at(&outcome.run_dir, &shard).unwrap();
+    assert_eq!((judged.n, judged.errors.len()), (60, 1));
 }
 
 #[test]

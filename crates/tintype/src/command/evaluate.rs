@@ -19,7 +19,7 @@ pub struct EvaluateArgs {
     pub model: PathBuf,
 
     /// Labelled images, in any form that `tintype train` learns from: class folders, folders of parts, names that begin with
-    /// the class, a CSV or JSONL table. The classes are the model's labels, or their indices
+    /// the class, a CSV or JSONL table, Parquet files, `hf://owner/name[@revision]`. The classes are the model's labels, or their indices
     pub data: PathBuf,
 
     /// Print JSON instead of a table
@@ -48,7 +48,9 @@ pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
     let backend = OrtBackend::new()?;
     let options = EvaluateOptions { threads: args.threads, stop: interrupt::stop_on_ctrl_c()? };
     let mut progress = Progress::new();
-    let judged = tintype_train::evaluate(&package, &args.data, &backend, &options, &mut progress)?;
+    let fetched = super::data::fetched(&args.data, super::hub::from_env)?;
+    let data = fetched.as_ref().unwrap_or(&args.data);
+    let judged = tintype_train::evaluate(&package, data, &backend, &options, &mut progress)?;
     progress.finish();
     if let Some(path) = &args.report {
         let html = judged.report(&package.name, &args.data.display().to_string());

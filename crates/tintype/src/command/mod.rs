@@ -4,10 +4,13 @@
 pub mod absent;
 mod annotate;
 #[cfg(feature = "train")]
+mod data;
+#[cfg(feature = "train")]
 pub mod demo;
 pub mod doctor;
 #[cfg(feature = "train")]
 pub mod evaluate;
+mod hub;
 #[cfg(feature = "train")]
 mod interrupt;
 mod model;

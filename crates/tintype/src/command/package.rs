@@ -14,10 +14,10 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use clap::{Args, Subcommand};
-use indicatif::{ProgressBar, ProgressStyle};
 use tintype_core::package::{ArchiveLimits, MarOptions, check_name, check_version, labels};
 use tintype_core::{Error, ErrorKind, ModelSource, ModelSpec, Package, Result};
-use tintype_hub::Hub;
+
+use super::hub::from_env;
 
 /// Options of `tintype package`.
 #[derive(Debug, Args)]
@@ -123,7 +123,7 @@ pub fn run(args: PackageArgs) -> anyhow::Result<ExitCode> {
 fn execute(command: PackageCommand, stdout: &mut impl Write) -> Result<ExitCode> {
     match command {
         PackageCommand::Create(args) => create(&args, stdout)?,
-        PackageCommand::Import(args) => import::import(&args, &hub(), stdout)?,
+        PackageCommand::Import(args) => import::import(&args, &from_env(), stdout)?,
         PackageCommand::Inspect(args) => show::inspect(&args.path, args.json, stdout)?,
         PackageCommand::Verify(args) => return show::verify(&args.path, stdout),
         PackageCommand::Unpack(args) => unpack(&args, stdout)?,
@@ -167,19 +167,6 @@ fn spec_in(file: &Path) -> Result<ModelSpec> {
 
 fn labels_in(file: &Path) -> Result<Vec<String>> {
     labels::parse(&read(file)?).map_err(|e| e.context(quoted(file)))
-}
-
-/// The hub that the environment names, with a bar for what takes time.
-fn hub() -> Hub {
-    let bar = ProgressBar::no_length().with_style(
-        ProgressStyle::with_template("{msg} {bytes} of {total_bytes}, {bytes_per_sec}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    Hub::new(tintype_hub::Settings::from_env()).on_progress(move |path, done, total| {
-        bar.set_message(path.to_owned());
-        bar.set_length(total.unwrap_or(done));
-        bar.set_position(done);
-    })
 }
 
 /// Now, or what `SOURCE_DATE_EPOCH` says, so that the same parts can give the same bytes on any day.

@@ -14,7 +14,7 @@ use futures_util::StreamExt;
 use serde::Serialize;
 use tintype_core::{Error, ErrorKind, Package, Prediction, Result, cores, image::Limits};
 use tintype_engine::ort::OrtBackend;
-use tintype_runtime::{InferOptions, LoadOptions, Request, Runtime, RuntimeConfig};
+use tintype_runtime::{Answer, InferOptions, LoadOptions, Request, Runtime, RuntimeConfig};
 
 use super::annotate;
 use super::model::{self, ModelOptions};
@@ -32,6 +32,11 @@ pub struct PredictArgs {
     /// How many classes to answer with; the model's own number by default
     #[arg(long, value_name = "K")]
     top_k: Option<NonZero<usize>>,
+
+    /// Say of each answer whether it is below the confidence at which its class is usually right, by the thresholds in the
+    /// package; without it the package chooses (`abstain` under `[serving]`)
+    #[arg(long)]
+    abstain: bool,
 
     /// One JSON object a line
     #[arg(long)]
@@ -54,13 +59,18 @@ pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
     }
     let mut failed = 0;
     let mut names = annotate::Names::default();
-    classify(&package, &images, args.top_k.map(NonZero::get), |path, result| {
-        let result = result.and_then(|predictions| {
+    let options = InferOptions {
+        top_k: args.top_k.map(NonZero::get),
+        abstain: args.abstain.then_some(true),
+        ..InferOptions::default()
+    };
+    classify(&package, &images, &options, |path, result| {
+        let result = result.and_then(|answer| {
             if let Some(folder) = &args.annotate {
                 let target = folder.join(names.unused(path));
-                annotate::write(path, &target, &predictions[0])?;
+                annotate::write(path, &target, &answer.predictions[0])?;
             }
-            Ok(predictions)
+            Ok(answer)
         });
         failed += usize::from(result.is_err());
         print(path, &result, args.json)
@@ -75,8 +85,8 @@ pub fn run(args: PredictArgs) -> anyhow::Result<ExitCode> {
 pub fn classify(
     package: &Package,
     images: &[PathBuf],
-    top_k: Option<usize>,
-    mut receive: impl FnMut(&Path, Result<Vec<Prediction>>) -> Result<()>,
+    options: &InferOptions,
+    mut receive: impl FnMut(&Path, Result<Answer>) -> Result<()>,
 ) -> Result<()> {
     // Batches gain nothing where every instance always has the next image waiting; fewer instances than cores, never
     // more than images.
@@ -88,12 +98,13 @@ pub fn classify(
     tokio.block_on(async {
         let runtime = &runtime;
         let answers = futures_util::stream::iter(images).map(|path| async move {
-            let options = InferOptions { top_k, ..InferOptions::default() };
             let answer = match read(path) {
-                Ok(image) => runtime.classify(Request { model: None, image: image.into(), options }).await,
+                Ok(image) => {
+                    runtime.classify(Request { model: None, image: image.into(), options: *options }).await
+                }
                 Err(error) => Err(error),
             };
-            (path, answer.map(|answer| answer.predictions))
+            (path, answer)
         });
         // Enough in flight to keep decoding and inference busy on every core.
         let mut answers = answers.buffered(4 * cores());
@@ -117,7 +128,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|e| Error::io(path, e))
 }
 
-fn print(path: &Path, result: &Result<Vec<Prediction>>, as_json: bool) -> Result<()> {
+fn print(path: &Path, result: &Result<Answer>, as_json: bool) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     let written = if as_json {
         serde_json::to_writer(&mut stdout, &Line::new(path, result))
@@ -125,9 +136,10 @@ fn print(path: &Path, result: &Result<Vec<Prediction>>, as_json: bool) -> Result
             .and_then(|()| writeln!(stdout))
     } else {
         match result {
-            Ok(predictions) => {
-                let ranked = predictions.iter().map(|p| format!("{} ({:.4})", p.label, p.confidence));
-                writeln!(stdout, "{}: {}", path.display(), ranked.collect::<Vec<_>>().join(", "))
+            Ok(answer) => {
+                let ranked = answer.predictions.iter().map(|p| format!("{} ({:.4})", p.label, p.confidence));
+                let abstains = if answer.abstain == Some(true) { "abstains: " } else { "" };
+                writeln!(stdout, "{}: {abstains}{}", path.display(), ranked.collect::<Vec<_>>().join(", "))
             }
             Err(error) => writeln!(stdout, "{}: error: {error}", path.display()),
         }
@@ -139,8 +151,16 @@ fn print(path: &Path, result: &Result<Vec<Prediction>>, as_json: bool) -> Result
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Line<'a> {
-    Answer { path: &'a Path, predictions: Vec<Ranked<'a>> },
-    Failure { path: &'a Path, error: Failure<'a> },
+    Answer {
+        path: &'a Path,
+        predictions: Vec<Ranked<'a>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        abstain: Option<bool>,
+    },
+    Failure {
+        path: &'a Path,
+        error: Failure<'a>,
+    },
 }
 
 #[derive(Serialize)]
@@ -157,10 +177,13 @@ struct Failure<'a> {
 }
 
 impl<'a> Line<'a> {
-    fn new(path: &'a Path, result: &'a Result<Vec<Prediction>>) -> Self {
+    fn new(path: &'a Path, result: &'a Result<Answer>) -> Self {
         let ranked = |p: &'a Prediction| Ranked { index: p.index, label: &p.label, confidence: p.confidence };
         match result {
-            Ok(predictions) => Self::Answer { path, predictions: predictions.iter().map(ranked).collect() },
+            Ok(Answer { predictions, abstain }) => {
+                let predictions = predictions.iter().map(ranked).collect();
+                Self::Answer { path, predictions, abstain: *abstain }
+            }
             Err(error) => {
                 let error = Failure { kind: error.kind().as_str(), message: error.message() };
                 Self::Failure { path, error }

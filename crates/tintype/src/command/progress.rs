@@ -101,8 +101,8 @@ impl Subscriber for Progress {
                     self.say(&format!("warning: {sentence}"));
                 }
             }
-            TrainEvent::Unreadable { path, reason } => {
-                self.say(&format!("left out `{}`: {reason}", path.display()));
+            TrainEvent::Unreadable { image, reason } => {
+                self.say(&format!("left out `{image}`: {reason}"));
             }
             TrainEvent::Images(progress) => self.images(progress),
             TrainEvent::Step(report) => self.step(report),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tintype_engine::ort::OrtBackend;
-use tintype_train::config::{self, Composer, Search};
+use tintype_train::config::{self, Composer, DataConfig, Search};
 use tintype_train::sweep::{Sweep, Swept};
 use tintype_train::{Outcome, runs};
 
@@ -90,13 +90,14 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
     let composer = Composer::new(args.config_dir.clone(), args.config_name.clone());
     let words = args.words();
     if args.multirun {
-        let sweep = Sweep::plan(&composer, &words, args.search())?;
+        let mut sweep = Sweep::plan(&composer, &words, args.search())?;
         if args.cfg.is_some() {
             for config in sweep.configs() {
                 writeln!(out, "---\n{}", config.to_yaml()?.trim_end())?;
             }
             return Ok(ExitCode::SUCCESS);
         }
+        sweep.data().try_for_each(fetch)?;
         let backend = OrtBackend::new()?;
         let stop = interrupt::stop_on_ctrl_c()?;
         let mut progress = Progress::new();
@@ -106,7 +107,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         let failed = swept.lines.iter().any(|line| line.result.is_err());
         return Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS });
     }
-    let resolved = composer.resolve(&words)?;
+    let mut resolved = composer.resolve(&words)?;
     match args.cfg {
         Some(Shown::Job) => write!(out, "{}", resolved.config.to_yaml()?)?,
         Some(Shown::Info) => {
@@ -115,6 +116,7 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
             }
         }
         None => {
+            fetch(&mut resolved.config.data)?;
             let backend = OrtBackend::new()?;
             let stop = interrupt::stop_on_ctrl_c()?;
             let mut progress = Progress::new();
@@ -124,6 +126,11 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn fetch(data: &mut DataConfig) -> tintype_core::Result<()> {
+    data.fetched = super::data::fetched(&data.path, super::hub::from_env)?;
+    Ok(())
 }
 
 impl TrainArgs {

@@ -6,6 +6,7 @@
 mod binary;
 mod circle;
 mod clients;
+mod hub;
 mod package;
 mod predict;
 mod serve;

@@ -1,6 +1,6 @@
 //! `data`: the images.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use tintype_core::Result;
@@ -11,8 +11,11 @@ use super::check;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataConfig {
-    /// A folder or a table of images; see [`crate::Dataset::open`].
+    /// A folder, a table or a Parquet file of images (see [`crate::Dataset::open`]), or where somebody else finds one.
     pub path: PathBuf,
+    /// Where `path` lies on this machine, when it names a place elsewhere and was fetched.
+    #[serde(skip)]
+    pub fetched: Option<PathBuf>,
     /// The share of each class held out for validation, above 0 and below 1.
     pub val_fraction: f64,
     /// Parts for cross-validation, of which one is held out; 0 for none, or at least 2.
@@ -31,6 +34,11 @@ fn yes() -> bool {
 }
 
 impl DataConfig {
+    /// Where the images lie on this machine.
+    pub fn place(&self) -> &Path {
+        self.fetched.as_ref().unwrap_or(&self.path)
+    }
+
     /// Checks what types cannot say.
     ///
     /// # Errors

@@ -45,18 +45,10 @@ pub(super) fn divided(parts: &[(Part, PathBuf)]) -> Result<Dataset> {
     let mut named = Vec::new();
     for (part, folder) in parts {
         for (path, class) in images(folder, &visible(folder)?)? {
-            named.push((path, class, Some(*part)));
+            named.push((path.into(), class, Some(*part)));
         }
     }
-    let data = Dataset::new(named);
-    let learned = data.samples.iter().filter(|sample| sample.part == Some(Part::Train));
-    match data.class_counts(learned).iter().position(|&count| count == 0) {
-        None => Ok(data),
-        Some(class) => Err(Error::new(
-            ErrorKind::InvalidArgument,
-            format!("class `{}` has no image to learn from", data.classes[class]),
-        )),
-    }
+    Dataset::new(named).learnable()
 }
 
 /// Lists `root/<class>/…`, where a class's images may lie in folders of their own.
@@ -67,7 +59,7 @@ pub(super) fn divided(parts: &[(Part, PathBuf)]) -> Result<Dataset> {
 /// `Io` when a folder cannot be read; `InvalidArgument` when one has no image.
 pub(super) fn classes(root: &Path, folders: &[String]) -> Result<Dataset> {
     let images = images(root, folders)?;
-    Ok(Dataset::new(images.into_iter().map(|(path, class)| (path, class, None)).collect()))
+    Ok(Dataset::new(images.into_iter().map(|(path, class)| (path.into(), class, None)).collect()))
 }
 
 /// The images of each class, with its name.

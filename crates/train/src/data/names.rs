@@ -21,7 +21,7 @@ pub(super) fn read(root: &Path) -> Result<Dataset> {
                 "make a folder for each class, call the images `<class>.<number>`, or write a `labels.csv`",
             ));
         };
-        named.push((path, class, None));
+        named.push((path.into(), class, None));
     }
     if named.is_empty() {
         return Err(folders::no_image("folder", root));

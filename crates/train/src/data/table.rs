@@ -43,11 +43,13 @@ pub(super) fn read(table: &Path) -> Result<Dataset> {
     let rows = match table.extension().and_then(|e| e.to_str()) {
         Some("csv") => csv(text),
         Some("jsonl" | "ndjson") => jsonl(text),
-        _ => Err(invalid("expected a folder, or a table that ends in .csv or .jsonl".to_owned())),
+        _ => Err(invalid(
+            "expected a folder, a table that ends in .csv or .jsonl, or a .parquet file".to_owned(),
+        )),
     };
     let rows = rows.map_err(|e| e.context(format!("`{}`", table.display())))?;
     let root = table.parent().unwrap_or(Path::new(""));
-    Ok(Dataset::new(rows.into_iter().map(|row| (root.join(row.file), row.class, row.part)).collect()))
+    Ok(Dataset::new(rows.into_iter().map(|row| (root.join(row.file).into(), row.class, row.part)).collect()))
 }
 
 fn csv(text: &str) -> Result<Vec<Row>> {

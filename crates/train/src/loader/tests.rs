@@ -67,7 +67,7 @@ fn changing(folder: &std::path::Path) -> Examples {
         .map(|i| {
             let path = folder.join(format!("{i}.jpg"));
             std::fs::write(&path, jpeg(40 + i, 50, u64::from(i))).unwrap();
-            Sample { path, class: usize::from(i % 2 == 1), part: None }
+            Sample { origin: path.into(), class: usize::from(i % 2 == 1), part: None }
         })
         .collect();
     let data = Dataset { classes: vec!["a".into(), "b".into()], samples };
@@ -97,7 +97,7 @@ fn rows_do_not_depend_on_threads_nor_on_where_the_images_are() {
     let mut filed = changing(folder.path());
     let Rows::Changing { originals, .. } = &mut filed.rows else { panic!("expected changing rows") };
     assert!(matches!(originals, Originals::Pictures(_)), "a few photos fit into memory");
-    *originals = Originals::Files((0..8).map(|i| folder.path().join(format!("{i}.jpg"))).collect());
+    *originals = Originals::Files((0..8).map(|i| folder.path().join(format!("{i}.jpg")).into()).collect());
 
     let order = Order::shuffled(8, 2, MOMENT, Stream::Order);
     let values = |batches: &[Batch]| -> Vec<Vec<f32>> {

@@ -4,7 +4,7 @@
 //! answers ─┬▸ calibration ─▸ temperature, thresholds ─▸ package
 //!          └▸ evaluation, mistakes ─┐
 //! metrics.jsonl ─▸ history ─────────┴▸ report.html, metrics.csv, README.md
-//! events ─▸ tensorboard
+//! events, pictures ─▸ tensorboard
 //! ```
 //!
 //! Nothing here computes an answer; [`crate::evaluate`] does.
@@ -15,6 +15,7 @@ mod chart;
 pub(crate) mod history;
 mod mistakes;
 mod page;
+pub(crate) mod pictures;
 mod report;
 pub(crate) mod tensorboard;
 

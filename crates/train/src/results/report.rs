@@ -236,14 +236,15 @@ fn mistakes(answers: &Answers) -> String {
     let mut text =
         String::from("<h2>Mistakes</h2>\n<p>The surest wrong answers.</p>\n<div class='mistakes'>\n");
     for mistake in found {
-        let name = mistake.image.file_name().unwrap_or_default().to_string_lossy();
+        let shown = mistake.image.to_string();
+        let name = shown.rsplit(std::path::MAIN_SEPARATOR).next().unwrap_or(&shown);
         let picture = thumbnail(&mistake.image)
-            .map(|url| format!("<img src='{url}' alt='{}' loading='lazy'>", escaped(&name)))
+            .map(|url| format!("<img src='{url}' alt='{}' loading='lazy'>", escaped(name)))
             .unwrap_or_default();
         let _ = writeln!(
             text,
             "<figure>{picture}<figcaption title='{}'><b>{}</b> {:.0} %<br>is {}</figcaption></figure>",
-            escaped(&mistake.image.display().to_string()),
+            escaped(&shown),
             escaped(&answers.labels[mistake.answer]),
             100.0 * mistake.confidence,
             escaped(&answers.labels[mistake.truth]),
@@ -311,7 +312,7 @@ mod tests {
     fn judged() -> Judged {
         let answers = Answers {
             labels: vec!["<cat>".to_owned(), "dog & \"fox\"".to_owned()],
-            images: ["a.jpg", "b.jpg", "c<d>.jpg"].map(PathBuf::from).to_vec(),
+            images: ["a.jpg", "b.jpg", "c<d>.jpg"].map(|name| PathBuf::from(name).into()).to_vec(),
             truths: vec![0, 1, 1],
             scores: vec![vec![3.0, 0.0], vec![0.0, 1.0], vec![2.0, 0.0]],
             postprocess: PostprocessSpec { thresholds: vec![0.9, 0.5], ..PostprocessSpec::default() },

@@ -1,4 +1,4 @@
-//! TensorBoard event files: each epoch's figures as scalars.
+//! TensorBoard event files: each epoch's figures as scalars, and pictures of what the kept weights get wrong.
 //!
 //! A file is a sequence of TFRecords: length (u64), its masked CRC-32C, the bytes, their masked CRC-32C, all little-endian
 //! (tensorflow/core/lib/io/record_writer.h). The bytes are an `Event` message (tensorflow/core/util/event.proto), of which
@@ -13,6 +13,7 @@ use prost::Message;
 use serde_json::{Map, Value};
 use tintype_core::{Error, Result};
 
+use super::mistakes::Encoded;
 use crate::event::{EpochReport, Subscriber, TrainEvent};
 
 /// `tensorflow.Event`.
@@ -43,6 +44,23 @@ struct SummaryValue {
     tag: String,
     #[prost(float, optional, tag = "2")]
     simple_value: Option<f32>,
+    #[prost(message, optional, tag = "4")]
+    image: Option<Image>,
+}
+
+/// `tensorflow.Summary.Image`.
+#[derive(Clone, PartialEq, Message)]
+struct Image {
+    #[prost(int32, tag = "1")]
+    height: i32,
+    #[prost(int32, tag = "2")]
+    width: i32,
+    /// 3 for RGB.
+    #[prost(int32, tag = "3")]
+    colorspace: i32,
+    /// A PNG or a JPEG.
+    #[prost(bytes = "vec", tag = "4")]
+    encoded: Vec<u8>,
 }
 
 /// Writes `<folder>/events.out.tfevents.<seconds>.tintype` as epochs come.
@@ -80,6 +98,17 @@ impl TensorBoard {
         self.failed.map_or(Ok(()), Err)
     }
 
+    /// Writes pictures as of an epoch.
+    pub fn pictures(&mut self, epoch: usize, pictures: Vec<(String, Encoded)>) {
+        let value = pictures.into_iter().map(|(tag, picture)| {
+            let Encoded { width, height, bytes } = picture;
+            let image = Image { height: height as i32, width: width as i32, colorspace: 3, encoded: bytes };
+            SummaryValue { tag, simple_value: None, image: Some(image) }
+        });
+        let summary = Some(Summary { value: value.collect() });
+        self.write(&Event { wall_time: now(), step: epoch as i64, summary, ..Event::default() });
+    }
+
     fn epoch(&mut self, report: &EpochReport) {
         // Whatever numbers the report has, under `train/`, `val/`, `ema/` and `epoch/`.
         let fields: Map<String, Value> = match serde_json::to_value(report) {
@@ -88,7 +117,7 @@ impl TensorBoard {
         };
         let numbers = fields.iter().filter(|(name, _)| !["epoch", "epochs"].contains(&name.as_str()));
         let value = numbers.filter_map(|(name, value)| {
-            Some(SummaryValue { tag: tag(name), simple_value: Some(value.as_f64()? as f32) })
+            Some(SummaryValue { tag: tag(name), simple_value: Some(value.as_f64()? as f32), image: None })
         });
         let summary = Some(Summary { value: value.collect() });
         self.write(&Event { wall_time: now(), step: report.epoch as i64, summary, ..Event::default() });
@@ -137,7 +166,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
     crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C (Castagnoli), bit by bit: records are a few hundred bytes an epoch.
+/// CRC-32C (Castagnoli), bit by bit: records are a few hundred bytes an epoch, and some pictures at the end.
 fn crc32c(bytes: &[u8]) -> u32 {
     let mut crc = !0u32;
     for &byte in bytes {
@@ -165,7 +194,7 @@ mod tests {
     /// Written by `tests/data/tensorboard.py` with tensorboard's own record writer.
     #[test]
     fn a_record_is_the_one_that_tensorboard_writes() {
-        let value = SummaryValue { tag: "val/loss".to_owned(), simple_value: Some(0.25) };
+        let value = SummaryValue { tag: "val/loss".to_owned(), simple_value: Some(0.25), image: None };
         let event = Event {
             wall_time: 12.5,
             step: 3,

@@ -16,6 +16,8 @@ if len(sys.argv) > 1:
     events.Reload()
     for tag in events.Tags()["scalars"]:
         print(tag, [(e.step, round(e.value, 4)) for e in events.Scalars(tag)])
+    for tag in events.Tags()["images"]:
+        print(tag, [(e.step, e.width, e.height, e.encoded_image_string[:4]) for e in events.Images(tag)])
 else:
     import io
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use tintype_api::Client;
 use tintype_core::{Error, ErrorKind, Package, Prediction, Result, package::ArchiveLimits};
 use tintype_engine::ort::OrtBackend;
-use tintype_runtime::{LoadOptions, Runtime, RuntimeConfig};
+use tintype_runtime::{InferOptions, LoadOptions, Runtime, RuntimeConfig};
 use tintype_server::{Listen, Server, ServerConfig};
 use tintype_train::{EvaluateOptions, Evaluation, Outcome, Stop, config};
 
@@ -147,8 +147,8 @@ async fn bind(port: u16, runtime: Arc<Runtime>) -> Result<(Server, String)> {
 /// Serves on a free port, asks about every picture, and compares with what `predict` says.
 fn ask_and_compare(package: &Package, asked: &[PathBuf]) -> Result<()> {
     let mut expected = Vec::new();
-    predict::classify(package, asked, None, |_, answer| {
-        expected.push(answer?);
+    predict::classify(package, asked, &InferOptions::default(), |_, answer| {
+        expected.push(answer?.predictions);
         Ok(())
     })?;
     let runtime = runtime(package)?;

@@ -26,8 +26,8 @@ use source::Source;
 #[derive(Debug, Args)]
 #[command(after_long_help = architectures())]
 pub struct ImportArgs {
-    /// A `.safetensors`, `.pth`, `.pt`, `.th`, `.bin` or `.ckpt` file, a folder with one and its `config.json`, or
-    /// `hf://owner/name[@revision]`
+    /// A `.safetensors`, `.pth`, `.pt`, `.th`, `.bin` or `.ckpt` file, the `.index.json` of several, a folder with these and a
+    /// `config.json`, or `hf://owner/name[@revision]`
     #[arg(value_name = "SOURCE")]
     source: String,
 

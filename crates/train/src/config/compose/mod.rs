@@ -261,6 +261,9 @@ fn nearest<'a>(wanted: &str, known: &'a [String]) -> Option<&'a str> {
 
 /// The folder's name, or its parent's where it is only called after its role, made fit for a model's name.
 fn name_after(data: &Path) -> String {
+    // A revision is none of the name.
+    let data =
+        data.to_str().and_then(|text| text.strip_prefix("hf://")?.split('@').next()).map_or(data, Path::new);
     let absolute = std::path::absolute(data).unwrap_or_else(|_| data.to_owned());
     let mut parts = absolute.components().rev().filter_map(|c| match c {
         std::path::Component::Normal(name) => Some(name.to_string_lossy().into_owned()),

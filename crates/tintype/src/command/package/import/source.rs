@@ -4,10 +4,16 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tintype_core::{Error, ErrorKind, Result};
+use tintype_graph::weights::{INDEX_ENDING, shards};
 use tintype_hub::{Hub, Repo, RepoKind};
 
 /// Names of weights, the best first.
-const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
+const WEIGHTS: [&str; 4] = [
+    "model.safetensors",
+    "model.safetensors.index.json",
+    "pytorch_model.bin",
+    "pytorch_model.bin.index.json",
+];
 /// How files of weights end otherwise.
 const ENDINGS: [&str; 6] = [".safetensors", ".bin", ".pth", ".pt", ".th", ".ckpt"];
 const CONFIG: &str = "config.json";
@@ -16,7 +22,7 @@ const PREPROCESSOR: &str = "preprocessor_config.json";
 /// Weights and what lies beside them.
 #[derive(Debug)]
 pub struct Source {
-    /// The file of weights.
+    /// The file of weights, or the index of several.
     pub weights: PathBuf,
     /// The description of the network.
     pub config: Option<Value>,
@@ -50,7 +56,9 @@ impl Source {
     fn in_repository(repo: &Repo, words: &str, hub: &Hub) -> Result<Self> {
         let files = hub.list_files(repo)?;
         let weights = choose(&files, words)?;
-        Self::of(&files, weights, words, |name| hub.fetch_file(repo, name))
+        // All of one commit, in one folder.
+        let fetch = |name: &str| Ok(hub.fetch_files(repo, &[name.to_owned()])?.join(name));
+        Self::of(&files, weights, words, fetch)
     }
 
     fn of(
@@ -69,12 +77,14 @@ impl Source {
                 .map_err(|e| Error::new(ErrorKind::InvalidConfig, format!("`{}`: {e}", path.display())))?;
             Ok(Some(value))
         };
-        Ok(Self {
-            config: json(CONFIG)?,
-            preprocessor: json(PREPROCESSOR)?,
-            weights: fetch(weights)?,
-            origin: origin.to_owned(),
-        })
+        let (config, preprocessor) = (json(CONFIG)?, json(PREPROCESSOR)?);
+        let weights = fetch(weights)?;
+        if weights.to_string_lossy().ends_with(INDEX_ENDING) {
+            for shard in shards(&weights)? {
+                fetch(&shard)?;
+            }
+        }
+        Ok(Self { config, preprocessor, weights, origin: origin.to_owned() })
     }
 }
 
@@ -82,6 +92,10 @@ impl Source {
 fn choose<'a>(files: &'a [String], place: &str) -> Result<&'a str> {
     if let Some(name) = WEIGHTS.into_iter().find_map(|name| files.iter().find(|file| *file == name)) {
         return Ok(name);
+    }
+    let indices: Vec<&str> = files.iter().map(String::as_str).filter(|f| f.ends_with(INDEX_ENDING)).collect();
+    if let [one] = indices[..] {
+        return Ok(one);
     }
     let weights: Vec<&str> =
         files.iter().map(String::as_str).filter(|f| ENDINGS.iter().any(|e| f.ends_with(e))).collect();

@@ -133,6 +133,71 @@ fn the_hub_s_cache_is_a_source() {
     assert_eq!(package.spec.provenance["weights"], args.source);
 }
 
+impl Fixture {
+    /// Divides the weights into two files with an index, in `folder`.
+    fn divide(&self, folder: &Path) {
+        let bytes = std::fs::read(self.path("model.safetensors")).expect("weights");
+        let whole = safetensors::SafeTensors::deserialize(&bytes).expect("weights");
+        let mut map = serde_json::Map::new();
+        for shard in [0, 1] {
+            let name = format!("model-{}-of-00002.safetensors", shard + 1);
+            let tensors = whole.iter().enumerate().filter(|(i, _)| i % 2 == shard).map(|(_, tensor)| tensor);
+            let tensors: Vec<_> = tensors.collect();
+            map.extend(tensors.iter().map(|(tensor, _)| ((*tensor).to_owned(), name.clone().into())));
+            let bytes = safetensors::serialize(tensors, None).expect("a file");
+            std::fs::write(folder.join(name), bytes).expect("a file");
+        }
+        let index = serde_json::json!({"metadata": {"total_size": 1}, "weight_map": map});
+        std::fs::write(folder.join("model.safetensors.index.json"), index.to_string()).expect("a file");
+    }
+}
+
+#[test]
+fn weights_in_several_files_are_one_network() {
+    let fixture = Fixture::new("");
+    let commit = "0123456789abcdef0123456789abcdef01234567";
+    let snapshot = fixture.path("cache").join("models--o--m/snapshots").join(commit);
+    std::fs::create_dir_all(&snapshot).unwrap();
+    std::fs::write(snapshot.join("config.json"), TIMM).unwrap();
+    fixture.divide(&snapshot);
+    for (name, source) in
+        [("by_hub", format!("hf://o/m@{commit}")), ("by_folder", snapshot.display().to_string())]
+    {
+        let args = ImportArgs { name: Some(name.into()), ..fixture.args(&source) };
+        fixture.assert_holds(&fixture.import(&args).unwrap());
+    }
+    let index = snapshot.join("model.safetensors.index.json");
+    let args = ImportArgs { arch: Some("resnet20".into()), ..fixture.args(&index.display().to_string()) };
+    let args = ImportArgs { name: Some("by_index".into()), ..args };
+    fixture.assert_holds(&fixture.import(&args).unwrap());
+
+    let text = std::fs::read_to_string(&index).unwrap();
+    for (from, to, message) in [
+        ("model-2-of", "model-1-of", "in `model-1-of-00002.safetensors`, which it is not"),
+        ("\"conv1.weight\"", "\"conv0.weight\"", "does not say that `conv1.weight` is in"),
+        ("weight_map", "map", "is no index of weights"),
+        ("model-1-of", "../model-1-of", "expected a file beside it"),
+    ] {
+        std::fs::write(&index, text.replace(from, to)).unwrap();
+        let result = fixture.import(&args);
+        let found = result.as_ref().err().map_or("", Error::message);
+        assert!(found.contains(message), "{to}: {found}");
+    }
+    std::fs::write(
+        &index,
+        text.replacen("\"weight_map\":{", "\"weight_map\":{\"none\":\"model-1-of-00002.safetensors\",", 1),
+    )
+    .unwrap();
+    let error = fixture.import(&args).unwrap_err();
+    assert!(
+        error.message().contains("says that `none` is in `model-1-of-00002.safetensors`, which it is not"),
+        "{error}"
+    );
+    std::fs::write(&index, &text).unwrap();
+    std::fs::remove_file(snapshot.join("model-2-of-00002.safetensors")).unwrap();
+    assert_eq!(fixture.import(&args).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
 #[test]
 fn a_new_last_layer_is_begun_where_asked() {
     let fixture = Fixture::new("");
