@@ -7,8 +7,8 @@ use tintype_engine::ort::operators::DOMAIN;
 use tintype_engine::{Backend, Session, SessionOptions};
 use tintype_graph::Model;
 use tintype_graph::proto::{
-    DataType, Dimension, DimensionValue, GraphProto, NodeProto, TensorShapeProto, TypeProto, TypeProtoValue,
-    TypeTensor, ValueInfoProto,
+    DataType, Dimension, DimensionValue, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
+    TypeProtoValue, TypeTensor, ValueInfoProto,
 };
 use tintype_testkit::assert_close;
 
@@ -57,6 +57,32 @@ fn f32s(shape: &[usize], values: &[f32]) -> Tensor {
 
 const NORM: [(&str, usize); 3] = [("x", 4), ("gamma", 1), ("beta", 1)];
 const NORM_OUT: [(&str, usize); 3] = [("y", 4), ("mean", 1), ("var", 1)];
+
+/// Sizes that no name stands for are unknown behind an operator of ours too, not -1.
+#[test]
+fn axes_without_a_name_fit_what_comes_after() {
+    let mut x = value("x", DataType::Float, 2);
+    if let Some(TypeProtoValue::Tensor(tensor)) = x.r#type.as_mut().and_then(|t| t.value.as_mut()) {
+        tensor.shape = Some(TensorShapeProto { dim: vec![Dimension::default(); 2] });
+    }
+    let norm =
+        NodeProto::new("BatchNormTrain", &["x", "gamma", "beta"], &["y", "mean", "var"]).of_domain(DOMAIN);
+    let graph = GraphProto {
+        name: "two".into(),
+        node: vec![norm, NodeProto::new("MatMul", &["y", "w"], &["z"])],
+        input: vec![x, value("gamma", DataType::Float, 1), value("beta", DataType::Float, 1)],
+        output: vec![value("z", DataType::Float, 2)],
+        initializer: vec![TensorProto::from_f32("w", &[3, 1], &[1.0, 1.0, 1.0])],
+        ..GraphProto::default()
+    };
+    let mut model = Model::new(graph, 17);
+    model.import_opset(DOMAIN, 1);
+    let options = SessionOptions { custom_operators: true, ..SessionOptions::default() };
+    let source = ModelSource::Bytes(model.to_bytes().into());
+    let session = OrtBackend::new().unwrap().load(&source, &options).unwrap();
+    let inputs = [f32s(&[2, 3], &[1.0; 6]), f32s(&[3], &[1.0; 3]), f32s(&[3], &[0.0, 1.0, 2.0])];
+    assert_close(run(session, &inputs).unwrap()[0].values::<f32>().unwrap(), &[3.0, 3.0], 1e-6);
+}
 
 #[test]
 fn batch_norm_and_its_gradient() {

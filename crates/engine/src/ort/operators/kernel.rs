@@ -184,6 +184,10 @@ impl<K: Kernel> Operator for Registered<K> {
             if axes.is_empty() {
                 continue;
             }
+            // A size that is neither known nor named would be taken for -1.
+            if axes.clone().any(|axis| shape[axis] < 0 && symbols[axis].is_empty()) {
+                continue;
+            }
             let shape = Shape::new(shape[axes.clone()].iter().copied());
             let dimension_symbols = SymbolicDimensions::new(symbols[axes].iter().cloned());
             context.set_output(output, &ValueType::Tensor { ty: Type::Float32, shape, dimension_symbols })?;
