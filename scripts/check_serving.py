@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Tries the server where it hurts: reloads under load, overload, clients that hang up, SIGTERM.
 
-Usage: check_serving.py TINTYPE MODEL.onnx SPEC.toml IMAGE [--only reload,overload,hangup,stop] [--reloads N] [--seconds S]
+Usage: check_serving.py TINTYPE MODEL.onnx SPEC.toml IMAGE [--only reload,golden,overload,hangup,stop] [--reloads N]
+       [--models N] [--seconds S]
 
 TINTYPE is the binary (a release build), MODEL.onnx an image classifier, SPEC.toml its `tintype.toml`, IMAGE a picture. The
 server runs on the first core, the clients on the others; everything goes over loopback and stops by itself. Exit code 1 when
@@ -10,6 +11,7 @@ something does not hold. Only the standard library is needed.
 
 import argparse
 import asyncio
+import base64
 import http.client
 import json
 import os
@@ -33,14 +35,15 @@ def expect(holds, what):
 
 
 class Server:
-    """`tintype serve` over a repository with one model, `m`."""
+    """`tintype serve` over a repository with the model, under each of `names`."""
 
-    def __init__(self, options, *flags):
+    def __init__(self, options, *flags, names=("m",)):
         self.folder = tempfile.TemporaryDirectory()
-        version = pathlib.Path(self.folder.name) / "m" / "1"
-        version.mkdir(parents=True)
-        shutil.copy(options.model, version / "model.onnx")
-        shutil.copy(options.spec, version / "tintype.toml")
+        for name in names:
+            version = pathlib.Path(self.folder.name) / name / "1"
+            version.mkdir(parents=True)
+            shutil.copy(options.model, version / "model.onnx")
+            shutil.copy(options.spec, version / "tintype.toml")
         command = [options.tintype, "serve", "--model-repository", self.folder.name, "--http-port", "0",
                    "--allow-grpc", "false", "--allow-metrics", "false", *flags]
         self.process = subprocess.Popen(
@@ -78,8 +81,8 @@ class Server:
         return self.process.wait(60)
 
 
-def predict(connection, image):
-    connection.request("POST", "/predict?model=m", image, {"content-type": "application/octet-stream"})
+def predict(connection, image, name="m"):
+    connection.request("POST", f"/predict?model={name}", image, {"content-type": "application/octet-stream"})
     answer = connection.getresponse()
     answer.read()
     return answer.status
@@ -88,17 +91,18 @@ def predict(connection, image):
 class Clients:
     """Threads that ask in a closed loop until told to stop; every answer's status, and failures without one."""
 
-    def __init__(self, server, image, count):
+    def __init__(self, server, image, count, names=("m",)):
         self.statuses, self.broken, self.stopping = [], [], False
-        self.threads = [threading.Thread(target=self.run, args=(server, image)) for _ in range(count)]
+        asked = [(server, image, names[i % len(names)]) for i in range(count)]
+        self.threads = [threading.Thread(target=self.run, args=one) for one in asked]
         for thread in self.threads:
             thread.start()
 
-    def run(self, server, image):
+    def run(self, server, image, name):
         connection = server.connect()
         while not self.stopping:
             try:
-                self.statuses.append(predict(connection, image))
+                self.statuses.append(predict(connection, image, name))
             except (OSError, http.client.HTTPException) as error:
                 self.broken.append(error)
                 return
@@ -110,12 +114,14 @@ class Clients:
 
 
 def reload(options, image):
-    """Many reloads under load from 8 clients: no failed request, memory back to where it was."""
-    server = Server(options, "--model-control-mode", "explicit", "--load-model", "m")
-    clients = Clients(server, image, 8)
+    """Many reloads, of one model after the other, under load from 8 clients: no failed request, no growing memory."""
+    names = ["m", *(f"m{i}" for i in range(1, options.models))]
+    load = [word for name in names for word in ("--load-model", name)]
+    server = Server(options, "--model-control-mode", "explicit", *load, names=names)
+    clients = Clients(server, image, 8, names)
     loaded, rss = 0, []
     for turn in range(options.reloads):
-        status, body = server.ask("POST", "/v2/repository/models/m/load", "{}")
+        status, body = server.ask("POST", f"/v2/repository/models/{names[turn % len(names)]}/load", "{}")
         loaded += status == 200
         if status != 200:
             print(body)
@@ -129,6 +135,34 @@ def reload(options, image):
     print(f"      RSS every ten reloads, MiB: {rss}, after them {server.rss_mib():.0f}")
     middle = statistics.median(rss[: len(rss) // 2] or rss)
     expect(max(rss[len(rss) // 2 :]) <= 1.25 * middle + 16, "memory does not grow")
+    expect(server.stop() == 0, "exit 0")
+
+
+def golden(options, image):
+    """A package with an image whose answer is known: one that answers otherwise does not replace what serves."""
+    server = Server(options, "--model-control-mode", "explicit", "--load-model", "m")
+    model = json.loads(server.ask("GET", "/v2/models/m")[1])
+    picture = {"datatype": "BYTES", "shape": [1], "data": [base64.b64encode(image).decode()]}
+    asked = {"inputs": [{"name": model["inputs"][0]["name"], **picture}],
+             "outputs": [{"name": model["outputs"][0]["name"], "parameters": {"classification": 1}}]}
+    answer = json.loads(server.ask("POST", "/v2/models/m/infer", json.dumps(asked))[1])
+    confidence, best = answer["outputs"][0]["data"][0].split(":")[:2]
+    confidence, best = float(confidence), int(best)
+    version = pathlib.Path(server.folder.name) / "m" / "1"
+    (version / "golden").write_bytes(image)
+    text = (version / "tintype.toml").read_text()
+    for index, probability, status in [
+        (best, confidence, 200),
+        (best + 1, None, 400),
+        (best, confidence - 0.1, 400),
+        (best, None, 200),
+    ]:
+        known = "" if probability is None else f"probability = {probability}\ntolerance = 0.01\n"
+        (version / "tintype.toml").write_text(f'{text}\n[golden]\nimage = "golden"\nindex = {index}\n{known}')
+        found, body = server.ask("POST", "/v2/repository/models/m/load", "{}")
+        serves = predict(server.connect(), image) == 200
+        what = f"golden class {index}, probability {probability}: loading answers {found} (expected {status})"
+        expect(found == status and serves, f"{what} {body.decode() if found != 200 else ''}")
     expect(server.stop() == 0, "exit 0")
 
 
@@ -245,8 +279,9 @@ def main():
     parser.add_argument("model")
     parser.add_argument("spec")
     parser.add_argument("image")
-    parser.add_argument("--only", default="reload,overload,hangup,stop")
+    parser.add_argument("--only", default="reload,golden,overload,hangup,stop")
     parser.add_argument("--reloads", type=int, default=100)
+    parser.add_argument("--models", type=int, default=3, help="models to reload")
     parser.add_argument("--seconds", type=int, default=60)
     options = parser.parse_args()
     image = pathlib.Path(options.image).read_bytes()
