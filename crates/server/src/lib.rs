@@ -38,5 +38,6 @@ mod traced;
 
 pub use access::{Family, Restriction, Restrictions};
 pub use config::{ClientSharedMemory, Compression, Listen, Readiness, ServerConfig};
+pub use kserve::statistics::reply as statistics_reply;
 pub use logging::LogControl;
 pub use server::Server;

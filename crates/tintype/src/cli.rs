@@ -40,6 +40,9 @@ pub enum Command {
     Package(command::package::PackageArgs),
     /// Serve models over HTTP and gRPC
     Serve(Box<command::serve::ServeArgs>),
+    /// Measure a server, or a model, under load
+    #[cfg(feature = "bench")]
+    Bench(Box<command::bench::BenchArgs>),
     /// Say what was found on this machine: CPU features, ONNX Runtime, limits
     Doctor(command::doctor::DoctorArgs),
     /// Draw a data set, train on it, package, evaluate and serve the model (not in this build)
@@ -51,6 +54,9 @@ pub enum Command {
     /// Measure a model on a labelled data set (not in this build)
     #[cfg(not(feature = "train"))]
     Evaluate(command::absent::AbsentArgs),
+    /// Measure a server, or a model, under load (not in this build)
+    #[cfg(not(feature = "bench"))]
+    Bench(Box<command::absent::AbsentArgs>),
 }
 
 impl Command {

@@ -31,6 +31,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Predict(args) => command::predict::run(args),
         Command::Package(args) => command::package::run(args),
         Command::Serve(args) => command::serve::run(*args),
+        Command::Bench(args) => command::bench::run(*args),
         Command::Doctor(args) => command::doctor::run(args),
     }
 }

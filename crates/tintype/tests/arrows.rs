@@ -15,8 +15,13 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("tintype-server", &["api", "core", "runtime"], &["datafusion"]),
     ("tintype-train", &["core", "engine", "graph"], &["tintype-runtime", "tintype-server", "axum"]),
     ("tintype-batch", &["core", "engine", "runtime"], &["tintype-server", "axum"]),
+    ("tintype-bench", &["api", "core"], &["tintype-runtime", "tintype-server", "axum", "ort"]),
     ("tintype-testkit", &[], &["tokio", "axum", "ort"]),
-    ("tintype", &["api", "batch", "core", "engine", "graph", "hub", "runtime", "server", "train"], &[]),
+    (
+        "tintype",
+        &["api", "batch", "bench", "core", "engine", "graph", "hub", "runtime", "server", "train"],
+        &[],
+    ),
 ];
 
 #[test]

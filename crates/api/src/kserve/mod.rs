@@ -13,6 +13,7 @@
 //! Which names, types and shapes a model takes is deliberately elsewhere (`tintype_core::Signature`), and so are
 //! sockets, compression, shared memory and the routes (`tintype-server`).
 
+pub mod ask;
 pub mod binary;
 pub mod classification;
 mod data;

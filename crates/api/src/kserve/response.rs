@@ -86,10 +86,11 @@ fn room(output: &ReplyOutput) -> usize {
     }
 }
 
-struct Json<'a>(&'a mut Vec<u8>);
+/// Writes JSON, members in the order of the calls.
+pub(super) struct Json<'a>(pub(super) &'a mut Vec<u8>);
 
 impl Json<'_> {
-    fn raw(&mut self, text: &str) {
+    pub(super) fn raw(&mut self, text: &str) {
         self.0.extend_from_slice(text.as_bytes());
     }
 
@@ -98,7 +99,7 @@ impl Json<'_> {
             .map_err(|error| Error::new(ErrorKind::Internal, format!("writing JSON: {error}")))
     }
 
-    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
+    pub(super) fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
         self.value(name)?;
         self.raw(":");
         self.value(value)
@@ -134,7 +135,8 @@ impl Json<'_> {
         Ok(())
     }
 
-    fn data(&mut self, name: &str, data: &TensorData) -> Result<()> {
+    /// The elements, as an array.
+    pub(super) fn data(&mut self, name: &str, data: &TensorData) -> Result<()> {
         match data {
             TensorData::F32(values) if values.iter().all(|value| value.is_finite()) => self.value(values),
             TensorData::F64(values) if values.iter().all(|value| value.is_finite()) => self.value(values),

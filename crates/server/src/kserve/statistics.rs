@@ -11,8 +11,12 @@ use crate::app::App;
 /// # Errors
 /// `UnknownModel` and `NotFound` for a model or a version that is not there.
 pub(crate) fn statistics(app: &App, model: Option<&str>, version: Option<u64>) -> Result<StatisticsReply> {
-    let models = app.runtime.statistics(model, version)?;
-    Ok(StatisticsReply { model_stats: models.into_iter().map(model_statistics).collect() })
+    Ok(reply(app.runtime.statistics(model, version)?))
+}
+
+/// The runtime's counts of `models` in the protocol's words.
+pub fn reply(models: Vec<runtime::ModelStatistics>) -> StatisticsReply {
+    StatisticsReply { model_stats: models.into_iter().map(model_statistics).collect() }
 }
 
 fn model_statistics(model: runtime::ModelStatistics) -> ModelStatistics {

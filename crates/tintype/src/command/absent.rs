@@ -16,7 +16,7 @@ pub struct AbsentArgs {
 pub fn run(_args: AbsentArgs) -> anyhow::Result<ExitCode> {
     Err(tintype_core::Error::new(
         tintype_core::ErrorKind::Unsupported,
-        "this build of tintype only serves: `train`, `evaluate` and `demo` were left out",
+        "this command was left out of this build of tintype",
     )
     .with_hint("build with `cargo build --release -p tintype`, without `--no-default-features`")
     .into())

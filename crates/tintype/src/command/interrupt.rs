@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use tintype_core::{Error, ErrorKind, Result};
-use tintype_train::Stop;
 
 /// What a shell expects of a process that SIGINT ended: 128 + 2.
 const INTERRUPTED: i32 = 130;
@@ -12,9 +11,19 @@ const INTERRUPTED: i32 = 130;
 ///
 /// # Errors
 /// `Internal` when the thread that listens cannot be made.
-pub fn stop_on_ctrl_c() -> Result<Stop> {
-    let stop = Stop::default();
+#[cfg(feature = "train")]
+pub fn stop_on_ctrl_c() -> Result<tintype_train::Stop> {
+    let stop = tintype_train::Stop::default();
     let asked = stop.clone();
+    on_ctrl_c(move || asked.request())?;
+    Ok(stop)
+}
+
+/// Calls `stop` at the first Ctrl-C.
+///
+/// # Errors
+/// `Internal` when the thread that listens cannot be made.
+pub fn on_ctrl_c(stop: impl FnOnce() + Send + 'static) -> Result<()> {
     let failed =
         |e: std::io::Error| Error::new(ErrorKind::Internal, format!("cannot listen for ctrl-c: {e}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(failed)?;
@@ -26,7 +35,7 @@ pub fn stop_on_ctrl_c() -> Result<Stop> {
                 if tokio::signal::ctrl_c().await.is_err() {
                     return;
                 }
-                asked.request();
+                stop();
                 // A closed stderr is no reason to go on.
                 let _ = writeln!(std::io::stderr(), "\nstopping; ctrl-c again stops at once");
                 if tokio::signal::ctrl_c().await.is_ok() {
@@ -35,5 +44,5 @@ pub fn stop_on_ctrl_c() -> Result<Stop> {
             });
         })
         .map_err(failed)?;
-    Ok(stop)
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! The commands, one file each: `*Args` is what is typed, `run` does it.
 
-#[cfg(not(feature = "train"))]
+#[cfg(not(all(feature = "bench", feature = "train")))]
 pub mod absent;
 mod annotate;
+#[cfg(feature = "bench")]
+pub mod bench;
 #[cfg(feature = "train")]
 mod data;
 #[cfg(feature = "train")]
@@ -11,7 +13,7 @@ pub mod doctor;
 #[cfg(feature = "train")]
 pub mod evaluate;
 mod hub;
-#[cfg(feature = "train")]
+#[cfg(any(feature = "bench", feature = "train"))]
 mod interrupt;
 mod model;
 pub mod package;
@@ -22,6 +24,8 @@ pub mod serve;
 #[cfg(feature = "train")]
 pub mod train;
 
+#[cfg(not(feature = "bench"))]
+pub use absent as bench;
 #[cfg(not(feature = "train"))]
 pub use absent as demo;
 #[cfg(not(feature = "train"))]

@@ -1,0 +1,164 @@
+//! A load on threads: each has a runtime of its own and a share of the load.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tintype_core::{Error, ErrorKind, Result};
+
+use crate::alarm::Alarm;
+use crate::arrivals::{Arrivals, Distribution};
+use crate::driver::Driver;
+use crate::load::{Open, closed, open};
+use crate::stop::Stop;
+use crate::tally::{Progress, Recorder};
+
+/// How long requests that are under way at the end may take.
+const LAST_ANSWERS: Duration = Duration::from_secs(10);
+
+/// A load.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Load {
+    /// So many requests under way at any time.
+    Concurrency(usize),
+    /// So many starts a second.
+    Rate {
+        /// A second.
+        rate: f64,
+        /// How they are spread.
+        distribution: Distribution,
+        /// What a Poisson process follows from.
+        seed: u64,
+        /// No more requests under way than these.
+        most_outstanding: usize,
+    },
+}
+
+/// What a load leaves behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ending {
+    /// Requests of an open loop that were due and never sent.
+    pub unsent: u64,
+    /// Requests that were sent and had no answer long after the end.
+    pub unanswered: u64,
+}
+
+/// Threads that send a load.
+#[derive(Debug)]
+pub struct Generator {
+    recorders: Vec<Arc<Recorder>>,
+    progress: Arc<Progress>,
+    stop: Stop,
+    threads: Vec<JoinHandle<Result<u64>>>,
+}
+
+impl Generator {
+    /// Starts `load` on at most `threads` threads; at most `requests` are sent.
+    ///
+    /// # Errors
+    /// `Internal` when the system refuses threads.
+    pub fn start<D: Driver>(driver: &D, load: Load, threads: usize, requests: Option<u64>) -> Result<Self> {
+        let shares = match load {
+            Load::Concurrency(workers) => threads.clamp(1, workers.max(1)),
+            Load::Rate { .. } => threads.max(1),
+        };
+        let progress = Arc::new(Progress::new(requests));
+        let mut generator = Self {
+            recorders: Vec::new(),
+            progress: progress.clone(),
+            stop: Stop::default(),
+            threads: Vec::new(),
+        };
+        for index in 0..shares {
+            let recorder = Arc::new(Recorder::new(progress.clone()));
+            generator.recorders.push(recorder.clone());
+            let (driver, stop) = (driver.clone(), generator.stop.clone());
+            let share = Share { load, index, of: shares };
+            let thread = std::thread::Builder::new()
+                .name(format!("load-{index}"))
+                .spawn(move || share.send(&driver, &recorder, &stop))
+                .map_err(|e| Error::new(ErrorKind::Internal, format!("a thread for the load: {e}")))?;
+            generator.threads.push(thread);
+        }
+        Ok(generator)
+    }
+
+    /// Where its threads count.
+    pub(crate) fn recorders(&self) -> &[Arc<Recorder>] {
+        &self.recorders
+    }
+
+    /// What was begun and done.
+    pub(crate) fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Ends the load, after the requests that are under way.
+    ///
+    /// # Errors
+    /// What ended a thread before its time.
+    pub fn finish(mut self) -> Result<Ending> {
+        self.stop.request();
+        let mut unsent = 0;
+        for thread in self.threads.drain(..) {
+            let ended = thread.join();
+            unsent +=
+                ended.map_err(|_| Error::new(ErrorKind::Internal, "a thread of the load panicked"))??;
+        }
+        Ok(Ending { unsent, unanswered: self.progress.under_way() })
+    }
+}
+
+impl Drop for Generator {
+    fn drop(&mut self) {
+        // Whoever dropped it without `finish` has an error of its own to tell; the threads end by themselves.
+        self.stop.request();
+    }
+}
+
+/// The part of a load that one thread sends.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    load: Load,
+    index: usize,
+    of: usize,
+}
+
+impl Share {
+    fn send<D: Driver>(self, driver: &D, recorder: &Recorder, stop: &Stop) -> Result<u64> {
+        let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let tokio = tokio.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+        let Self { load, index, of } = self;
+        tokio.block_on(async {
+            let load = async {
+                match load {
+                    Load::Concurrency(workers) => {
+                        let mine = workers / of + usize::from(index < workers % of);
+                        closed(driver, mine, recorder, stop).await;
+                        Ok(0)
+                    }
+                    Load::Rate { rate, distribution, seed, most_outstanding } => {
+                        let arrivals = Arrivals::new(rate / of as f64, distribution, seed + index as u64);
+                        let arrivals = match distribution {
+                            Distribution::Constant => arrivals.shifted(index as f64 / of as f64),
+                            // Several Poisson processes are one.
+                            Distribution::Poisson => arrivals,
+                        };
+                        let most_workers = most_outstanding.div_ceil(of);
+                        let plan = Open { arrivals, most_workers, alarm: Alarm::precise()? };
+                        open(driver, plan, recorder, stop).await
+                    }
+                }
+            };
+            let too_late = async {
+                stop.requested().await;
+                tokio::time::sleep(LAST_ANSWERS).await;
+            };
+            tokio::select! {
+                unsent = load => unsent,
+                // `Progress` knows how many these are.
+                () = too_late => Ok(0),
+            }
+        })
+    }
+}

@@ -1,0 +1,200 @@
+//! A server that is started for the measurement, and what its processes take.
+
+use std::io::{BufRead, BufReader};
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use procfs::process::Process;
+use rustix::process::{Pid, Signal, kill_process_group};
+use tintype_core::{Error, ErrorKind, Result};
+use tokio::time::Instant;
+
+/// How long a server may take to end by itself.
+const GOODBYE: Duration = Duration::from_secs(10);
+/// Between two looks whether it is ready, or has ended.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// A running server; ended when dropped.
+#[derive(Debug)]
+pub struct ServerProcess {
+    child: Child,
+    began: Instant,
+}
+
+impl ServerProcess {
+    /// Starts a command line through the shell. What it writes goes to stderr.
+    ///
+    /// # Errors
+    /// `Io` when there is no shell.
+    pub fn shell(line: &str) -> Result<Self> {
+        let mut command = Command::new("sh");
+        // Data goes to stdout, and a server's words are none.
+        let stderr = std::io::stderr().as_fd().try_clone_to_owned().map_err(not_started)?;
+        command.arg("-c").arg(line).stdout(stderr);
+        Self::start(command)
+    }
+
+    /// Starts `tintype serve …` and waits until it has said where it listens: the addresses it printed.
+    ///
+    /// # Errors
+    /// `Io` when it ends before that.
+    pub fn announcing(mut command: Command) -> Result<(Self, Vec<String>)> {
+        command.stdout(Stdio::piped());
+        let mut server = Self::start(command)?;
+        let stdout = server.child.stdout.take().map(BufReader::new);
+        let mut addresses = Vec::new();
+        for line in stdout.into_iter().flat_map(BufRead::lines).map_while(Result::ok) {
+            let last = line.starts_with("metrics://");
+            addresses.push(line);
+            if last {
+                return Ok((server, addresses));
+            }
+        }
+        let status = server.child.wait().map_err(not_started)?;
+        Err(Error::new(ErrorKind::Io, format!("the server ended before it listened: {status}")))
+    }
+
+    fn start(mut command: Command) -> Result<Self> {
+        // A group of its own: its children are signalled with it, and Ctrl-C reaches only the bench.
+        let child = command.stdin(Stdio::null()).process_group(0).spawn().map_err(not_started)?;
+        Ok(Self { child, began: Instant::now() })
+    }
+
+    /// Waits until `is_ready` says so: the time since the start.
+    ///
+    /// # Errors
+    /// `Io` when the server ends; `DeadlineExceeded` when that takes longer than `limit`.
+    pub async fn ready(&mut self, is_ready: impl AsyncFn() -> bool, limit: Duration) -> Result<Duration> {
+        while self.began.elapsed() < limit {
+            if let Some(status) = self.child.try_wait().map_err(not_started)? {
+                return Err(Error::new(
+                    ErrorKind::Io,
+                    format!("the server ended before it was ready: {status}"),
+                ));
+            }
+            if is_ready().await {
+                return Ok(self.began.elapsed());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Err(Error::new(ErrorKind::DeadlineExceeded, format!("the server was not ready within {limit:?}")))
+    }
+
+    /// Its processes.
+    pub fn tree(&self) -> ProcessTree {
+        ProcessTree { root: self.child.id() }
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // Already gone is as good.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+}
+
+impl Drop for ServerProcess {
+    fn drop(&mut self) {
+        self.signal(Signal::TERM);
+        let asked = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < GOODBYE {
+            std::thread::sleep(LOOK);
+        }
+        // Also children that outlived it.
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+    }
+}
+
+fn not_started(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("the server's process: {error}"))
+}
+
+/// A process and all its descendants.
+#[derive(Debug, Clone, Copy)]
+pub struct ProcessTree {
+    root: u32,
+}
+
+/// What a tree of processes took and takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// CPU time, that of descendants that ended included.
+    pub cpu: Duration,
+    /// Resident memory in bytes; what processes share counts for each.
+    pub rss: u64,
+}
+
+impl ProcessTree {
+    /// This process and its descendants.
+    pub fn own() -> Self {
+        Self { root: std::process::id() }
+    }
+
+    /// Looks at every process of the tree; one that ends meanwhile counts nothing.
+    pub fn look(self) -> Taken {
+        let (mut taken, mut todo) = (Taken::default(), vec![self.root]);
+        while let Some(pid) = todo.pop() {
+            let Some(process) = i32::try_from(pid).ok().and_then(|pid| Process::new(pid).ok()) else {
+                continue;
+            };
+            let Ok(stat) = process.stat() else { continue };
+            // Children that were waited for are no processes any more; their time is their parent's.
+            let waited = stat.cutime.max(0).unsigned_abs() + stat.cstime.max(0).unsigned_abs();
+            let ticks = stat.utime + stat.stime + waited;
+            taken.cpu += Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64);
+            taken.rss += stat.rss * procfs::page_size();
+            for task in process.tasks().into_iter().flatten().flatten() {
+                todo.extend(task.children().unwrap_or_default());
+            }
+        }
+        taken
+    }
+}
+
+/// CPU time of this process alone.
+pub fn own_cpu() -> Duration {
+    let stat = Process::myself().and_then(|process| process.stat());
+    let ticks = stat.map_or(0, |stat| stat.utime + stat.stime);
+    Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_its_root_and_all_below() {
+        let server = ServerProcess::shell("sh -c 'sleep 100 & sleep 100'; true").unwrap();
+        let looked = || server.tree().look().rss;
+        // The shell, its shell, and two that sleep; each is there once its parent has started it.
+        let root = server.child.id();
+        let children = |pid: u32| -> Vec<u32> {
+            let process = Process::new(i32::try_from(pid).unwrap()).unwrap();
+            process.task_main_thread().and_then(|main| main.children()).unwrap_or_default()
+        };
+        while children(root).first().is_none_or(|&child| children(child).len() < 2) {
+            std::thread::yield_now();
+        }
+        let root =
+            Process::new(i32::try_from(root).unwrap()).unwrap().stat().unwrap().rss * procfs::page_size();
+        assert!(looked() > root, "four processes take more than one");
+    }
+
+    #[test]
+    fn a_server_ends_with_its_children() {
+        let server = ServerProcess::shell("sleep 100 & wait").unwrap();
+        let tree = server.tree();
+        drop(server);
+        assert_eq!(tree.look(), Taken::default());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_ends_is_not_waited_for() {
+        let mut server = ServerProcess::shell("exit 3").unwrap();
+        let error = server.ready(async || false, Duration::from_secs(60)).await.unwrap_err();
+        assert!(error.message().contains("exit status: 3"), "{error}");
+    }
+}

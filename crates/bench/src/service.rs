@@ -1,0 +1,212 @@
+//! The kinds of servers, and what a request to each looks like over HTTP.
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use serde::{Deserialize, Serialize};
+use tintype_api::PredictJson;
+use tintype_api::kserve::{Request, ask};
+use tintype_core::{Error, ErrorKind, Result};
+
+use crate::control::model_path;
+use crate::transport::http::Prepared;
+
+/// A kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Service {
+    /// `POST /predict` with the image as it is.
+    Tintype,
+    /// KServe v2, as Triton speaks it.
+    Triton,
+    /// `POST /predictions/MODEL` with a form.
+    #[serde(rename = "torchserve")]
+    TorchServe,
+    /// `POST /predict` with the image as base64 in JSON.
+    #[serde(rename = "litserve")]
+    LitServe,
+    /// The same at `POST /predict/`.
+    ModelServing,
+}
+
+/// What a request is made of.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// An encoded image.
+    Image {
+        /// Its file's name.
+        name: String,
+        /// Its file's bytes.
+        bytes: Bytes,
+    },
+    /// A JSON body, sent as it is.
+    Body(Bytes),
+    /// Tensors.
+    Tensors(Request),
+}
+
+/// Where requests go within a server.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoint {
+    /// A path that is sent to instead of the service's own; empty for that.
+    pub path: String,
+    /// The model; empty for the server's choice.
+    pub model: String,
+    /// Its version; empty for the server's choice.
+    pub version: String,
+}
+
+impl Service {
+    /// Where a server says with status 200 that it is ready.
+    pub fn ready_path(self) -> &'static str {
+        match self {
+            Self::Tintype | Self::LitServe => "/health",
+            Self::Triton => "/v2/health/ready",
+            Self::TorchServe => "/ping",
+            Self::ModelServing => "/",
+        }
+    }
+
+    /// Its name in Triton's manner, for the report.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Tintype => "TINTYPE",
+            Self::Triton => "TRITON",
+            Self::TorchServe => "TORCHSERVE",
+            Self::LitServe => "LITSERVE",
+            Self::ModelServing => "MODEL_SERVING",
+        }
+    }
+
+    /// The HTTP request for `input`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for an input that such a server does not take, and where it needs a model's name.
+    pub fn prepare(self, endpoint: &Endpoint, input: &Input) -> Result<Prepared> {
+        let (kind, body) = match (self, input) {
+            (Self::Triton, Input::Tensors(request)) => return kserve(endpoint, request),
+            (Self::Tintype, Input::Image { bytes, .. }) => ("application/octet-stream", bytes.clone()),
+            (Self::LitServe | Self::ModelServing, Input::Image { bytes, .. }) => {
+                let image = base64_simd::STANDARD.encode_to_string(bytes).into();
+                let json = serde_json::to_vec(&PredictJson { image });
+                let json = json.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+                ("application/json", json.into())
+            }
+            (Self::TorchServe, Input::Image { name, bytes }) => (FORM, form(name, bytes)),
+            (_, Input::Body(json)) => ("application/json", json.clone()),
+            (_, input) => return Err(self.does_not_take(input)),
+        };
+        let path = self.path(endpoint)?;
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        prepared(&path, headers, body)
+    }
+
+    fn path(self, endpoint: &Endpoint) -> Result<String> {
+        let Endpoint { path, model, version } = endpoint;
+        if !path.is_empty() {
+            return Ok(path.clone());
+        }
+        Ok(match self {
+            Self::Tintype if !model.is_empty() => format!("/predict?model={model}"),
+            Self::Tintype | Self::LitServe => "/predict".to_owned(),
+            Self::ModelServing => "/predict/".to_owned(),
+            Self::TorchServe if model.is_empty() => {
+                return Err(Error::new(ErrorKind::InvalidArgument, "TorchServe needs a model's name")
+                    .with_hint("give it with `-m NAME`"));
+            }
+            Self::TorchServe if version.is_empty() => format!("/predictions/{model}"),
+            Self::TorchServe => format!("/predictions/{model}/{version}"),
+            Self::Triton => format!("{}/infer", model_path(model, version)),
+        })
+    }
+
+    fn does_not_take(self, input: &Input) -> Error {
+        let what = match input {
+            Input::Image { .. } => "images",
+            Input::Body(_) => "JSON bodies",
+            Input::Tensors(_) => "tensors",
+        };
+        let message = format!("requests to {} are not made of {what}", self.title());
+        Error::new(ErrorKind::InvalidArgument, message)
+    }
+}
+
+fn kserve(endpoint: &Endpoint, request: &Request) -> Result<Prepared> {
+    let encoded = ask::encode(request)?;
+    let mut headers = HeaderMap::new();
+    match encoded.header_len {
+        Some(length) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            headers.insert(HeaderName::from_static("inference-header-content-length"), length.into());
+        }
+        None => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+    }
+    prepared(&Service::Triton.path(endpoint)?, headers, encoded.body.into())
+}
+
+fn prepared(path: &str, headers: HeaderMap, body: Bytes) -> Result<Prepared> {
+    let uri = path.parse();
+    let uri = uri.map_err(|e| Error::new(ErrorKind::InvalidArgument, format!("the path `{path}`: {e}")))?;
+    Ok(Prepared { uri, headers, body })
+}
+
+const FORM: &str = "multipart/form-data; boundary=tintype-bench-8f14e45fceea167a";
+
+/// The form that perf_analyzer sends: one file in the field `data`.
+fn form(name: &str, bytes: &[u8]) -> Bytes {
+    let boundary = FORM.rsplit('=').next().unwrap_or_default();
+    let name = name.replace(['"', '\r', '\n'], "_");
+    let head = format!(
+        "--{boundary}\r\nContent-Disposition: form-data; name=\"data\"; filename=\"{name}\"\r\n\
+         Content-Type: application/octet-stream\r\n\r\n"
+    );
+    [head.as_bytes(), bytes, format!("\r\n--{boundary}--\r\n").as_bytes()].concat().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image() -> Input {
+        Input::Image { name: "cat.jpg".to_owned(), bytes: Bytes::from_static(b"\xff\xd8 a cat") }
+    }
+
+    fn sent(service: Service, endpoint: &Endpoint) -> (String, String, Bytes) {
+        let prepared = service.prepare(endpoint, &image()).unwrap();
+        let kind = prepared.headers[CONTENT_TYPE].to_str().unwrap().to_owned();
+        (prepared.uri.to_string(), kind, prepared.body)
+    }
+
+    #[test]
+    fn each_server_gets_what_its_clients_send() {
+        let plain = Endpoint::default();
+        let named = Endpoint { model: "cats".to_owned(), version: "2.0".to_owned(), ..Endpoint::default() };
+        let json = Bytes::from_static(br#"{"image":"/9ggYSBjYXQ="}"#);
+
+        let (path, kind, body) = sent(Service::Tintype, &plain);
+        assert_eq!((path.as_str(), kind.as_str()), ("/predict", "application/octet-stream"));
+        assert_eq!(body, Bytes::from_static(b"\xff\xd8 a cat"));
+        assert_eq!(sent(Service::Tintype, &named).0, "/predict?model=cats");
+        assert_eq!(
+            sent(Service::LitServe, &plain),
+            ("/predict".into(), "application/json".into(), json.clone())
+        );
+        assert_eq!(
+            sent(Service::ModelServing, &plain),
+            ("/predict/".into(), "application/json".into(), json)
+        );
+        let elsewhere = Endpoint { path: "/classify".to_owned(), ..Endpoint::default() };
+        assert_eq!(sent(Service::LitServe, &elsewhere).0, "/classify");
+
+        let (path, kind, body) = sent(Service::TorchServe, &named);
+        assert_eq!(path, "/predictions/cats/2.0");
+        let boundary = kind.strip_prefix("multipart/form-data; boundary=").unwrap();
+        let text = String::from_utf8_lossy(&body);
+        assert!(text.starts_with(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"data\"")));
+        assert!(text.ends_with(&format!(" a cat\r\n--{boundary}--\r\n")));
+        assert!(Service::TorchServe.prepare(&plain, &image()).is_err(), "it needs a name");
+        assert!(Service::Triton.prepare(&named, &image()).is_err(), "images are tensors there");
+    }
+}

@@ -1,0 +1,115 @@
+//! `tintype bench`: measures a server, or a model, under load.
+//!
+//! `args` is what is typed, with perf_analyzer's names where perf_analyzer has the option; `source` finds the server and
+//! what to send; `in_process` measures the runtime without sockets. How loads are made and measured is in
+//! `tintype-bench`.
+
+mod args;
+mod compared;
+mod in_process;
+mod output;
+mod source;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tintype_bench::driver::{Driver, Lane};
+use tintype_bench::probe::ServerProbe;
+use tintype_bench::process::ServerProcess;
+use tintype_bench::profile::{Profile, profile};
+use tintype_bench::reading::{Probe, Usage};
+use tintype_bench::report::{Report, Settings};
+use tintype_bench::stop::Stop;
+use tintype_core::{Error, ErrorKind, Result};
+
+use super::interrupt;
+use super::serve::block_on;
+pub use args::BenchArgs;
+use args::{BenchCommand, MeasureArgs};
+use output::Output;
+use source::{Source, Transport};
+
+/// Measures, or compares two measurements; exit code 1 when any request failed.
+pub fn run(args: BenchArgs) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Some(BenchCommand::Compare(args)) => compared::run(&args),
+        None => measure(&args.measure),
+    }
+}
+
+fn measure(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
+    let profile = args.profile()?;
+    let stop = Stop::default();
+    let asked = stop.clone();
+    interrupt::on_ctrl_c(move || asked.request())?;
+    let output = Output::new(args)?;
+    let run = Run { profile, stop, output };
+    let report =
+        if args.in_process { in_process::measure(args, run) } else { block_on(over_sockets(args, run)) }?;
+    let failed = report.levels.iter().any(|level| level.failed() > 0 || level.requests == 0);
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn over_sockets(args: &MeasureArgs, run: Run) -> Result<Report> {
+    let source = Source::find(args).await?;
+    let report = Report {
+        tool: tool(),
+        target: source.target.clone(),
+        model: source.endpoint.model.clone(),
+        service: source.service.title().to_owned(),
+        protocol: source.transport.name().to_owned(),
+        settings: Settings::new(&run.profile),
+        start_up_s: source.start_up.map(|time| time.as_secs_f64()),
+        levels: Vec::new(),
+        interrupted: false,
+    };
+    let probe = ServerProbe {
+        control: source.statistics,
+        model: Some(source.endpoint.model).filter(|model| !model.is_empty()),
+        processes: source.server.as_ref().map(ServerProcess::tree),
+        interval: Duration::from_millis(args.metrics_interval),
+        memory: Usage::default(),
+    };
+    match source.transport {
+        Transport::Http(driver) => run.over(&driver, probe, report).await,
+        Transport::Grpc(driver) => run.over(&driver, probe, report).await,
+    }
+}
+
+fn tool() -> String {
+    format!("tintype {}", env!("CARGO_PKG_VERSION"))
+}
+
+/// What is measured however it is asked.
+struct Run {
+    profile: Profile,
+    stop: Stop,
+    output: Output,
+}
+
+impl Run {
+    async fn over<D: Driver>(self, driver: &D, mut probe: impl Probe, mut report: Report) -> Result<Report> {
+        let Self { profile: wanted, stop, output } = self;
+        first_answer(driver).await?;
+        output.head(&report)?;
+        profile(driver, &mut probe, &mut report, (&wanted, &stop), |report, level| {
+            output.level(report, level)
+        })
+        .await?;
+        output.finish(&report)?;
+        Ok(report)
+    }
+}
+
+/// Asks once: what is wrong with every request is found out before the load.
+async fn first_answer<D: Driver>(driver: &D) -> Result<()> {
+    let mut lane = driver.open().await?;
+    if !lane.ready().await {
+        return Err(Error::new(ErrorKind::Io, "the server closed the first connection"));
+    }
+    let answer = lane.ask(0).await;
+    answer.map(drop).map_err(|failure| {
+        let kind = if failure.lost { ErrorKind::Io } else { ErrorKind::InvalidRequest };
+        Error::new(kind, format!("the first request failed: {}", failure.what))
+    })
+}
