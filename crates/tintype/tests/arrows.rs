@@ -15,7 +15,7 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("tintype-server", &["api", "core", "runtime"], &["datafusion"]),
     ("tintype-train", &["core", "engine", "graph"], &["tintype-runtime", "tintype-server", "axum"]),
     ("tintype-batch", &["core", "engine", "runtime"], &["tintype-server", "axum"]),
-    ("tintype-bench", &["api", "core"], &["tintype-runtime", "tintype-server", "axum", "ort"]),
+    ("tintype-bench", &["api", "core"], &["tintype-runtime", "tintype-server", "ort"]),
     ("tintype-testkit", &[], &["tokio", "axum", "ort"]),
     (
         "tintype",
