@@ -177,3 +177,6 @@ async fn answered(progress: &Progress, count: u64) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,7 @@
 //! One module a command. Nothing here needs the network or a fixed port; what wants a program that is not installed
 //! says that it was skipped.
 
+mod bench;
 mod binary;
 mod circle;
 mod clients;
