@@ -10,6 +10,7 @@ use crate::alarm::Alarm;
 use crate::arrivals::{Arrivals, Distribution};
 use crate::driver::Driver;
 use crate::load::{Open, closed, open};
+use crate::measure::Counts;
 use crate::stop::Stop;
 use crate::tally::{Progress, Recorder};
 
@@ -84,13 +85,8 @@ impl Generator {
     }
 
     /// Where its threads count.
-    pub(crate) fn recorders(&self) -> &[Arc<Recorder>] {
-        &self.recorders
-    }
-
-    /// What was begun and done.
-    pub(crate) fn progress(&self) -> &Progress {
-        &self.progress
+    pub fn counts(&self) -> Counts<'_> {
+        Counts { recorders: &self.recorders, progress: &self.progress }
     }
 
     /// Ends the load, after the requests that are under way.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::latency::Latencies;
-use crate::reading::{Between, Probe};
+use crate::reading::{Between, Probe, Reading};
 use crate::stability::{Figures, Trials, Verdict, WINDOWS};
 use crate::stop::Stop;
 use crate::tally::{Progress, Recorder, Tally, take};
@@ -104,31 +104,64 @@ impl Measured {
     }
 }
 
-/// Measures what `recorders` see until the windows agree, there were enough, or `stop`.
+/// Where the workers of a load count.
+#[derive(Debug, Clone, Copy)]
+pub struct Counts<'a> {
+    /// A recorder for each thread.
+    pub recorders: &'a [Arc<Recorder>],
+    /// What was begun and done, on all threads.
+    pub progress: &'a Progress,
+}
+
+/// The time right before the first request of a load, and what the server said then.
+#[derive(Debug)]
+pub struct Beginning {
+    at: Instant,
+    reading: Reading,
+}
+
+impl Beginning {
+    /// Now.
+    pub async fn now(probe: &mut impl Probe) -> Self {
+        let reading = probe.read().await;
+        Self { at: Instant::now(), reading }
+    }
+}
+
+/// Measures what is counted from `beginning` on until the windows agree, there were enough, or `stop`.
 pub async fn measure(
-    recorders: &[Arc<Recorder>],
-    progress: &Progress,
+    Counts { recorders, progress }: Counts<'_>,
+    beginning: Beginning,
     probe: &mut impl Probe,
     rules: &Rules,
     stop: &Stop,
 ) -> Measured {
+    let Beginning { at: mut began, mut reading } = beginning;
     if rules.warm_up > 0 {
         tokio::select! {
             () = answered(progress, rules.warm_up) => {}
             () = stop.requested() => {}
         }
         take(recorders);
+        began = Instant::now();
+        reading = probe.read().await;
     }
     let mut trials = Trials::new(rules.stability_percent, rules.max_trials, rules.threshold);
     let mut windows: Vec<Window> = Vec::new();
     let mut stable = false;
-    let (mut began, mut reading) = (Instant::now(), probe.read().await);
     loop {
-        let done = progress.done();
+        let over = async {
+            match rules.window {
+                WindowRule::Time(time) => tokio::time::sleep_until(began + time).await,
+                WindowRule::Count(count) => answered(progress, progress.done() + count).await,
+                // Some may have been answered before anybody looked.
+                WindowRule::All(count) => answered(progress, rules.warm_up + count).await,
+            }
+        };
         let mut ended_early = false;
         tokio::select! {
             () = probe.sample() => {}
-            () = over(rules.window, began, progress, done) => {}
+            () = over => {}
             () = stop.requested() => ended_early = true,
         }
         let (tally, now) = (take(recorders), Instant::now());
@@ -155,14 +188,6 @@ pub async fn measure(
     let mut result = Window::default();
     last.iter().for_each(|window| result.merge(window));
     Measured { result, windows: count, stable }
-}
-
-async fn over(rule: WindowRule, began: Instant, progress: &Progress, done: u64) {
-    match rule {
-        WindowRule::Time(time) => tokio::time::sleep_until(began + time).await,
-        WindowRule::Count(count) => answered(progress, done + count).await,
-        WindowRule::All(count) => answered(progress, done + count).await,
-    }
 }
 
 /// Resolves when `count` requests are done, or nothing was for long.

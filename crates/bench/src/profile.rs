@@ -5,7 +5,7 @@ use tintype_core::Result;
 use crate::arrivals::Distribution;
 use crate::driver::Driver;
 use crate::generator::{Generator, Load};
-use crate::measure::{Rules, WindowRule, measure};
+use crate::measure::{Beginning, Rules, WindowRule, measure};
 use crate::range::Range;
 use crate::reading::Probe;
 use crate::report::{Level, Report};
@@ -80,9 +80,9 @@ pub async fn profile<D: Driver>(
     while !stop.is_requested()
         && let Some(load) = sweep.next(within)
     {
+        let beginning = Beginning::now(probe).await;
         let generator = Generator::start(driver, profile.load(load), profile.threads, requests)?;
-        let measured =
-            measure(generator.recorders(), generator.progress(), probe, &profile.rules, stop).await;
+        let measured = measure(generator.counts(), beginning, probe, &profile.rules, stop).await;
         let ending = generator.finish()?;
         within = measured.is_within(&profile.rules);
         let level = Level::new(load, &measured, ending, profile);

@@ -14,7 +14,7 @@ impl Probe for Steady {
     async fn read(&mut self) -> Reading {
         // Virtual time has no beginning that is known here, so the first reading is it.
         thread_local!(static BEGAN: Instant = Instant::now());
-        let cpu = BEGAN.with(|began| began.elapsed()) / 2;
+        let cpu = BEGAN.with(Instant::elapsed) / 2;
         Reading { statistics: None, cpu: Some(cpu), own_cpu: cpu }
     }
 
@@ -46,6 +46,17 @@ fn rules(window: WindowRule) -> Rules {
     }
 }
 
+async fn measure_now(
+    recorders: &[Arc<Recorder>],
+    progress: &Progress,
+    rules: &Rules,
+    stop: &Stop,
+) -> Measured {
+    let mut probe = Steady::default();
+    let beginning = Beginning::now(&mut probe).await;
+    measure(Counts { recorders, progress }, beginning, &mut probe, rules, stop).await
+}
+
 /// Measures a load whose answers come every `distance(n)` and take as long.
 async fn measured(rules: Rules, distance: impl Fn(u64) -> Duration, stop: &Stop) -> Measured {
     let progress = Arc::new(Progress::new(None));
@@ -57,9 +68,8 @@ async fn measured(rules: Rules, distance: impl Fn(u64) -> Duration, stop: &Stop)
             recorders[0].succeeded(distance, Stages::default());
         }
     };
-    let mut probe = Steady::default();
     tokio::select! {
-        measured = measure(&recorders, &progress, &mut probe, &rules, stop) => measured,
+        measured = measure_now(&recorders, &progress, &rules, stop) => measured,
         () = load => unreachable!("the load has no end"),
     }
 }
@@ -110,6 +120,16 @@ async fn windows_may_be_of_requests() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn all_requests_may_be_answered_before_anybody_looks() {
+    let progress = Arc::new(Progress::new(Some(3)));
+    let recorders = [Arc::new(Recorder::new(progress.clone()))];
+    (0..3).for_each(|_| recorders[0].succeeded(ms(1), Stages::default()));
+    let began = Instant::now();
+    let found = measure_now(&recorders, &progress, &rules(WindowRule::All(3)), &Stop::default()).await;
+    assert_eq!((found.result.tally.latencies.count(), began.elapsed()), (3, Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wish_to_stop_keeps_what_was_seen() {
     let stop = Stop::default();
     let (found, ()) = tokio::join!(measured(rules(SECOND), |_| ms(10), &stop), async {
@@ -124,15 +144,13 @@ async fn a_wish_to_stop_keeps_what_was_seen() {
 async fn a_server_that_answers_nothing_is_not_waited_for() {
     let progress = Progress::new(None);
     let began = Instant::now();
-    let silent =
-        measure(&[], &progress, &mut Steady::default(), &rules(WindowRule::All(5)), &Stop::default()).await;
+    let silent = measure_now(&[], &progress, &rules(WindowRule::All(5)), &Stop::default()).await;
     assert_eq!((silent.result.tally.latencies.count(), began.elapsed()), (0, STALLED));
 
     let progress = Arc::new(Progress::new(None));
     let recorders = [Arc::new(Recorder::new(progress.clone()))];
     recorders[0].failed("status 500");
-    let failing =
-        measure(&recorders, &progress, &mut Steady::default(), &rules(SECOND), &Stop::default()).await;
+    let failing = measure_now(&recorders, &progress, &rules(SECOND), &Stop::default()).await;
     assert_eq!(failing.windows, 1, "there is nothing to agree on");
     let threshold = Rules { threshold: Some(ms(5)), ..rules(SECOND) };
     assert!(!failing.is_within(&threshold) && failing.is_within(&rules(SECOND)));

@@ -11,6 +11,11 @@ use tokio::net::TcpStream;
 /// How long a server may take to accept a connection.
 const CONNECT: Duration = Duration::from_secs(10);
 
+/// Whether anybody listens on `authority`, host and port.
+pub async fn is_taken(authority: &str) -> bool {
+    connect(authority).await.is_ok()
+}
+
 /// A connection to `authority`, host and port.
 async fn connect(authority: &str) -> Result<TcpStream> {
     let failed =

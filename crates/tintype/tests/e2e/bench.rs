@@ -87,14 +87,16 @@ fn what_cannot_be_measured_is_an_error() {
     let fixture = Fixture::new();
     let server = Server::start(&fixture.mar(), &[]);
     let (url, image, broken) = (server.url.as_str(), fixture.text("green.png"), fixture.text("broken.jpg"));
-    let cases: [(&[&str], i32, &str); 8] = [
-        (&["http://127.0.0.1:1", &image], 74, "cannot connect to `127.0.0.1:1`"),
+    let nowhere = "http://127.0.0.1:1";
+    let cases: [(&[&str], i32, &str); 9] = [
+        (&[nowhere, &image], 74, "cannot connect to `127.0.0.1:1`"),
         (&[url, &broken], 65, "the first request failed: status 400"),
         (&[url], 64, "there is nothing to send"),
         (&[url, "-m", "absent"], 66, "absent"),
         (&[url, "-m", "red-green-blue", "--shape", "nix:3"], 64, "no such input"),
         (&[url, &image, "--concurrency-range", "1:2:0.5"], 64, "whole numbers"),
-        (&[url, &image, "--server-command", "exit 3"], 74, "exit status: 3"),
+        (&[nowhere, &image, "--server-command", "exit 3"], 74, "exit status: 3"),
+        (&[url, &image, "--server-command", "sleep 1"], 65, "listens on"),
         (&["https://127.0.0.1:1", &image], 64, "expected `http` or `grpc`"),
     ];
     for (args, code, words) in cases {

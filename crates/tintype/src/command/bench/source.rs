@@ -68,13 +68,21 @@ impl Source {
             }
             if service == Service::Tintype && args.service_kind.is_none() && files(args).is_empty() {
                 // Without a picture, tensors.
-                (service, endpoint.model) = (Service::Triton, name_of(Path::new(&typed))?);
+                service = Service::Triton;
+            }
+            if service == Service::Triton && endpoint.model.is_empty() {
+                endpoint.model = name_of(Path::new(&typed))?;
             }
             let (server, target) = serve(&typed, args)?;
             (Some(server), target)
         } else {
             let target: Target = typed.parse()?;
             endpoint.path = target.path.clone();
+            if args.server_command.is_some() && tintype_bench::transport::is_taken(&target.authority).await {
+                let message =
+                    format!("something listens on `{}` already, and would be measured", target.authority);
+                return Err(Error::new(ErrorKind::AlreadyExists, message));
+            }
             (args.server_command.as_deref().map(ServerProcess::shell).transpose()?, target)
         };
         let authority = target.authority;
@@ -82,9 +90,9 @@ impl Source {
             return Err(invalid("gRPC is spoken with servers of the kind `triton`"));
         }
         let start_up = match &mut server {
-            Some(server) => {
-                Some(server.ready(async || is_ready(args, service, &authority).await, limit).await?)
-            }
+            Some(server) => Some(
+                server.ready(async || is_ready(args, (service, &endpoint), &authority).await, limit).await?,
+            ),
             None => None,
         };
         let control = control(args, service, &authority).await?;
@@ -135,12 +143,12 @@ fn serve(model: &str, args: &MeasureArgs) -> Result<(ServerProcess, Target)> {
     Ok((server, address.parse()?))
 }
 
-async fn is_ready(args: &MeasureArgs, service: Service, authority: &str) -> bool {
+async fn is_ready(args: &MeasureArgs, (service, endpoint): (Service, &Endpoint), authority: &str) -> bool {
     if args.protocol == Protocol::Http {
         return tintype_bench::transport::http::answers(authority, service.ready_path()).await;
     }
     match Control::grpc(authority).await {
-        Ok(mut control) => control.model(&args.model_name, &args.model_version).await.is_ok(),
+        Ok(mut control) => control.model(&endpoint.model, &endpoint.version).await.is_ok(),
         Err(_) => false,
     }
 }
