@@ -11,7 +11,7 @@ use tintype_core::{Error, ErrorKind, Result};
 pub struct Target {
     /// Host and port.
     pub authority: String,
-    /// The path without a slash at its end; empty where there is none.
+    /// Path and query; empty where there is no path but `/`.
     pub path: String,
 }
 
@@ -26,10 +26,11 @@ impl FromStr for Target {
                 .with_hint("TLS is not spoken; measure the server behind its proxy"));
         }
         let authority = uri.authority().ok_or_else(|| invalid("expected a host and a port"))?;
+        let path = uri.path_and_query().map_or("", |path| path.as_str());
         let port = authority.port_u16().unwrap_or(80);
         Ok(Self {
             authority: format!("{}:{port}", authority.host()),
-            path: uri.path().trim_end_matches('/').to_owned(),
+            path: if path == "/" { String::new() } else { path.to_owned() },
         })
     }
 }
@@ -49,7 +50,8 @@ mod tests {
         let of = |text: &str| text.parse::<Target>().map(|t| (t.authority, t.path));
         let is = |authority: &str, path: &str| (authority.to_owned(), path.to_owned());
         assert_eq!(of("http://127.0.0.1:8000").unwrap(), is("127.0.0.1:8000", ""));
-        assert_eq!(of("http://host/predict/").unwrap(), is("host:80", "/predict"));
+        assert_eq!(of("http://host/").unwrap(), is("host:80", ""));
+        assert_eq!(of("http://host/predict/?top_k=1").unwrap(), is("host:80", "/predict/?top_k=1"));
         assert_eq!(of("localhost:8001").unwrap(), is("localhost:8001", ""));
         assert_eq!(of("grpc://[::1]:8001").unwrap(), is("[::1]:8001", ""));
         assert!(of("https://host").is_err());

@@ -21,6 +21,9 @@ use crate::driver::{Driver, Failure, Lane, Stages};
 /// Larger answers than any model gives.
 const MOST_BYTES: usize = 1 << 30;
 
+/// Bytes of answers that may be under way on a connection.
+const WINDOW: u32 = 8 << 20;
+
 /// Sends `ModelInfer` requests in turn.
 #[derive(Debug, Clone)]
 pub struct GrpcDriver {
@@ -91,7 +94,9 @@ impl Channel {
         };
         let stream = super::connect(authority).await?;
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
-            .adaptive_window(true)
+            // Fixed: measuring the window would ask the server for a ping at every answer.
+            .initial_stream_window_size(WINDOW)
+            .initial_connection_window_size(WINDOW)
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|e| failed(e.to_string()))?;
