@@ -17,7 +17,7 @@ pub fn to_html(report: &Report) -> String {
     }
     let _ = write!(
         body,
-        ". {} rows a request, {} sending threads, {}.",
+        ". Rows a request: {}, sending threads: {}, {}.",
         settings.batch_size, settings.threads, report.tool
     );
     if report.interrupted {
