@@ -4,7 +4,7 @@ use tintype_core::{Tensor, TensorData};
 fn a_request(form: Form) -> Request {
     let tensor = |name: &str, shape: &[usize], data| Input {
         name: name.to_owned(),
-        value: Value::Tensor(Tensor::from_data(shape, data).unwrap()),
+        value: Value::Tensor(Tensor::from_data(shape, data).expect("a shape that fits")),
     };
     Request {
         id: "a \"quoted\" id".to_owned(),

@@ -21,7 +21,8 @@ fn complete(report: &Value, requests: u64) -> &Value {
         "{report:#}"
     );
     assert!(
-        level["throughput"].as_f64().unwrap() > 0.0 && level["latency"]["avg_us"].as_f64().unwrap() > 0.0
+        level["throughput"].as_f64().expect("a number") > 0.0
+            && level["latency"]["avg_us"].as_f64().expect("a number") > 0.0
     );
     level
 }
@@ -36,9 +37,9 @@ fn a_server_is_measured_however_it_is_asked() {
     let ways: [&[&str]; 5] = [
         &[url, &image],
         &[url, &image, "--service-kind", "model-serving"],
-        &[url, &model[0], &model[1]],
-        &[url, &model[0], &model[1], "--input-tensor-format", "json", "--input-data", "zero", "-b", "2"],
-        &[url, &model[0], &model[1], &image],
+        &[url, model[0], model[1]],
+        &[url, model[0], model[1], "--input-tensor-format", "json", "--input-data", "zero", "-b", "2"],
+        &[url, model[0], model[1], &image],
     ];
     for way in ways {
         let report = bench(&[way, &eight].concat());
