@@ -7,7 +7,7 @@
 use std::any::Any;
 use std::fmt;
 
-use tintype_core::{Result, Tensor, TensorSpec};
+use tintype_core::{Result, Tensor};
 
 /// A tensor in an engine's own memory. It is of use to the engine alone that made it.
 pub struct Resident(Box<dyn Any + Send>);
@@ -31,7 +31,6 @@ impl fmt::Debug for Resident {
 }
 
 /// What a run reads.
-#[derive(Debug)]
 pub enum Operand<'a> {
     /// A tensor of the host's, which goes to the device and is not needed any more.
     Host(Tensor),
@@ -41,13 +40,8 @@ pub enum Operand<'a> {
 
 /// A loaded model that leaves results on its device. One thread runs it at a time.
 pub trait ResidentSession: Send {
-    /// The inputs, in the order of [`ResidentSession::run`]'s arguments.
-    fn inputs(&self) -> &[TensorSpec];
-
-    /// The outputs, those that stay on the device behind the others.
-    fn outputs(&self) -> &[TensorSpec];
-
-    /// Computes all outputs: the first ones as tensors of the host, the last `kept` ones where they are.
+    /// Computes all outputs from all inputs, both in the model's order: the first outputs as tensors of the host, the last
+    /// `kept` ones where they are.
     ///
     /// # Errors
     /// `InvalidArgument` when the number, a dtype or a shape of host tensors does not fit, when a resident tensor is

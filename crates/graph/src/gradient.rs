@@ -5,6 +5,8 @@
 //! [`rules`] names the function that says what an operator contributes to the gradients of its inputs. All of it is written through a
 //! [`tape::Tape`], which knows every shape. The result is a plain ONNX model whose outputs are the loss and the
 //! gradients; running it and updating the parameters is the business of others.
+//!
+//! [`flat`] and [`mixed`] rewrite it for a training on a device.
 
 mod activation;
 mod batch_norm;
@@ -31,7 +33,7 @@ use std::collections::HashSet;
 use tintype_core::{Error, ErrorKind, Result};
 
 use crate::model::Model;
-use crate::proto::{DataType, Dimension, NodeProto, ValueInfoProto};
+use crate::proto::{DataType, NodeProto, ValueInfoProto};
 use crate::rewrite::{clear_name, prune, rename};
 use crate::shape::Shapes;
 use crate::upgrade::upgrade;
@@ -169,12 +171,10 @@ pub fn differentiate(model: &Model, options: &GradientOptions) -> Result<Trainin
     let Tape { mut nodes, initializers, shapes, .. } = tape;
     let fused = if options.fused { conv::fuse(&mut nodes, &shapes) } else { Vec::new() };
     let graph = model.graph_mut();
-    let declared = |name: &str, shape: &[usize]| {
-        ValueInfoProto::tensor(name, DataType::Float, shape.iter().map(|&d| Dimension::of(d)).collect())
-    };
+    let declared = |name: &str, shape: &[usize]| ValueInfoProto::fixed(name, DataType::Float, shape);
     graph.input = vec![declared(&input.name, &image_shape), declared(TARGETS, &logits_shape)];
     if forward.has_seed {
-        graph.input.push(ValueInfoProto::tensor(SEED, DataType::Int64, vec![Dimension::of(1)]));
+        graph.input.push(ValueInfoProto::fixed(SEED, DataType::Int64, &[1]));
     }
     graph.input.extend(parameters.iter().map(|p| declared(&p.name, &p.shape)));
     graph.output = vec![declared(LOSS, &[]), declared(LOGITS, &logits_shape)];

@@ -236,6 +236,11 @@ pub(crate) fn spec(value: &ValueInfoProto) -> Result<TensorSpec> {
 }
 
 impl ValueInfoProto {
+    /// The declaration of a tensor whose axes all have a known size.
+    pub fn fixed(name: &str, dtype: DataType, shape: &[usize]) -> Self {
+        Self::tensor(name, dtype, shape.iter().map(|&size| Dimension::of(size)).collect())
+    }
+
     /// The declaration of a tensor.
     pub fn tensor(name: &str, dtype: DataType, axes: Vec<Dimension>) -> Self {
         let tensor = TypeTensor { elem_type: dtype as i32, shape: Some(TensorShapeProto { dim: axes }) };

@@ -1,6 +1,6 @@
 //! Changes of a graph that keep it meaning the same.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use tintype_core::Result;
 
@@ -25,19 +25,48 @@ pub(crate) fn prune(graph: &mut GraphProto) -> Result<()> {
     Ok(())
 }
 
+/// The names of a graph's values, each with the last number that was tried behind it: a name is wanted thousands of times.
+pub(crate) struct Names(HashMap<String, u64>);
+
+impl Names {
+    /// Those of `graph`.
+    pub(crate) fn of(graph: &GraphProto) -> Self {
+        let mut names = Self(HashMap::new());
+        graph
+            .node
+            .iter()
+            .flat_map(|n| n.output.iter().map(String::as_str).chain(n.reads()))
+            .chain(graph.initializer.iter().map(|t| t.name.as_str()))
+            .chain(graph.input.iter().map(|v| v.name.as_str()))
+            .for_each(|name| names.take(name));
+        names
+    }
+
+    /// Says that a value has this name.
+    pub(crate) fn take(&mut self, name: &str) {
+        self.0.entry(name.to_owned()).or_default();
+    }
+
+    /// A name that no value has yet, for a new one: `wanted`, or `wanted_1`, `wanted_2`, ….
+    pub(crate) fn fresh(&mut self, wanted: &str) -> String {
+        let Some(&last) = self.0.get(wanted) else {
+            self.take(wanted);
+            return wanted.to_owned();
+        };
+        let mut number = last + 1;
+        while self.0.contains_key(&format!("{wanted}_{number}")) {
+            number += 1;
+        }
+        self.0.insert(wanted.to_owned(), number);
+        let name = format!("{wanted}_{number}");
+        self.take(&name);
+        name
+    }
+}
+
 /// A name that no value of the graph has: `wanted`, or `wanted_1`, `wanted_2`, ….
 pub(crate) fn free_name(graph: &GraphProto, wanted: &str) -> String {
-    let taken: HashSet<&str> = graph
-        .node
-        .iter()
-        .flat_map(|n| n.output.iter().map(String::as_str).chain(n.reads()))
-        .chain(graph.initializer.iter().map(|t| t.name.as_str()))
-        .chain(graph.input.iter().map(|v| v.name.as_str()))
-        .collect();
-    std::iter::once(wanted.to_owned())
-        .chain((1u64..).map(|i| format!("{wanted}_{i}")))
-        .find(|name| !taken.contains(name.as_str()))
-        .unwrap_or_default()
+    Names::of(graph).fresh(wanted)
 }
 
 /// Frees `name` for a new value; returns what the value that had it is called now.

@@ -95,12 +95,10 @@ fn first_axis(value: &mut ValueInfoProto) -> Option<&mut DimensionValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proto::{Dimension, GraphProto, NodeProto};
+    use crate::proto::{GraphProto, NodeProto};
 
     fn model() -> Model {
-        let value = |name: &str, axes: &[usize]| {
-            ValueInfoProto::tensor(name, DataType::Float, axes.iter().map(|&d| Dimension::of(d)).collect())
-        };
+        let value = |name: &str, axes: &[usize]| ValueInfoProto::fixed(name, DataType::Float, axes);
         let graph = GraphProto {
             node: vec![
                 NodeProto::new("Identity", &["scale"], &["other"]),

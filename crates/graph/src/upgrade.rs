@@ -3,12 +3,11 @@
 //! Of what changed on the way, most is types that were added. The rest is rewritten here: settings that became inputs,
 //! softmax over several axes at once, and batch norms with outputs for training.
 
-use std::collections::HashSet;
-
 use tintype_core::{Error, ErrorKind, Result};
 
 use crate::model::Model;
 use crate::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use crate::rewrite::Names;
 
 /// What older sets become: in it `ScatterElements` can add.
 const SET: i64 = 17;
@@ -32,9 +31,7 @@ pub(crate) fn upgrade(model: &mut Model) -> Result<()> {
         ));
     }
     let graph = model.graph_mut();
-    let values = graph.node.iter().flat_map(|n| n.output.iter().map(String::as_str).chain(n.reads()));
-    let taken = values.chain(graph.initializer.iter().map(|t| t.name.as_str())).map(str::to_owned).collect();
-    let mut writer = Writer { set, nodes: Vec::new(), initializers: Vec::new(), taken };
+    let mut writer = Writer { set, nodes: Vec::new(), initializers: Vec::new(), names: Names::of(graph) };
     for node in std::mem::take(&mut graph.node) {
         writer.rewrite(node)?;
     }
@@ -50,8 +47,7 @@ struct Writer {
     set: i64,
     nodes: Vec<NodeProto>,
     initializers: Vec<TensorProto>,
-    /// The names that no new value may have.
-    taken: HashSet<String>,
+    names: Names,
 }
 
 impl Writer {
@@ -131,10 +127,7 @@ impl Writer {
     }
 
     fn fresh(&mut self, like: &str) -> String {
-        let names = (self.nodes.len()..).map(|i| format!("upgrade/{like}_{i}"));
-        let name = names.into_iter().find(|name| !self.taken.contains(name)).unwrap_or_default();
-        self.taken.insert(name.clone());
-        name
+        self.names.fresh(&format!("upgrade/{like}"))
     }
 }
 

@@ -108,10 +108,22 @@ impl Window {
         Some(output)
     }
 
+    /// Gives `node` the window's attributes but for its dilations, which not every operator has.
+    pub(crate) fn write(&self, node: NodeProto) -> NodeProto {
+        node.with("kernel_shape", integers(self.kernel))
+            .with("strides", integers(self.strides))
+            .with("pads", [integers(self.before), integers(self.after)].concat())
+    }
+
     /// Whether the window is one pixel that visits every pixel: a matrix product.
     pub(crate) fn is_point(&self) -> bool {
         self.kernel == [1; 2] && self.strides == [1; 2] && self.before == [0; 2] && self.after == [0; 2]
     }
+}
+
+/// Two numbers as an attribute has them.
+pub(crate) fn integers(values: [usize; 2]) -> Vec<i64> {
+    values.map(|v| v as i64).to_vec()
 }
 
 /// An attribute of `N` numbers from 0 to [`LARGEST`].

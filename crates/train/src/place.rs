@@ -2,7 +2,7 @@
 
 use tintype_core::{Error, ErrorKind, ModelSource, Result};
 use tintype_engine::{Backend, SessionOptions};
-use tintype_graph::proto::{DataType, Dimension, GraphProto, NodeProto, ValueInfoProto};
+use tintype_graph::proto::{DataType, GraphProto, NodeProto, ValueInfoProto};
 use tintype_graph::{Half, Model};
 
 use crate::config::{Device, Precision, TrainConfig};
@@ -71,7 +71,7 @@ impl Place {
 
     /// Whether a session can be had there, with a graph that does nothing.
     fn check(self, backend: &dyn Backend) -> Result<()> {
-        let value = |name: &str| ValueInfoProto::tensor(name, DataType::Float, vec![Dimension::of(1)]);
+        let value = |name: &str| ValueInfoProto::fixed(name, DataType::Float, &[1]);
         let graph = GraphProto {
             name: "nothing".to_owned(),
             node: vec![NodeProto::new("Identity", &["x"], &["y"])],

@@ -40,14 +40,6 @@ fn memory(device: AllocationDevice, id: i32) -> ort::Result<MemoryInfo<'static>>
 }
 
 impl ResidentSession for OrtResidentSession {
-    fn inputs(&self) -> &[TensorSpec] {
-        &self.inputs
-    }
-
-    fn outputs(&self) -> &[TensorSpec] {
-        &self.outputs
-    }
-
     fn run(&mut self, operands: Vec<Operand>, kept: usize) -> Result<(Vec<Tensor>, Vec<Resident>)> {
         let to_host = self.outputs.len().checked_sub(kept);
         let to_host = to_host.filter(|_| operands.len() == self.inputs.len()).ok_or_else(|| {

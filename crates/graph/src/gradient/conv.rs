@@ -13,7 +13,7 @@ pub(super) use depthwise::fuse;
 
 use super::tape::Tape;
 use crate::proto::NodeProto;
-use crate::window::Window;
+use crate::window::{Window, integers};
 
 /// The sizes of a convolution.
 #[derive(Debug, Clone, Copy)]
@@ -93,12 +93,9 @@ pub(super) fn transposed(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<
         tape.add(weight, gradient);
     }
     if tape.wants(node, 0).is_some() {
-        let integers = |values: [usize; 2]| values.map(|v| v as i64).to_vec();
-        let again = NodeProto::new("Conv", &[dy, weight], &[])
-            .with("kernel_shape", integers(window.kernel))
-            .with("strides", integers(window.strides))
+        let again = window
+            .write(NodeProto::new("Conv", &[dy, weight], &[]))
             .with("dilations", integers(window.dilations))
-            .with("pads", [integers(window.before), integers(window.after)].concat())
             .with("group", groups as i64);
         let gradient = tape.one(again, x_shape.to_vec());
         tape.add(x, gradient);

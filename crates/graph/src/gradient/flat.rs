@@ -1,16 +1,16 @@
 //! Training graphs over flat vectors, for a training that stays on a device.
 //!
 //! The parameters of a group lie one behind the other in a vector; so do their gradients, and the running statistics of all
-//! batch norms. An optimizer is then a dozen operators for a network of any size, each over everything at once, where
-//! operators for each parameter would be thousands, each of which a GPU takes longer to begin than to compute.
-
-use std::collections::HashSet;
+//! batch norms. An optimizer is then some fifteen operators for each group of parameters with one rate and decay,
+//! whatever the network's size, where operators for each parameter would be thousands, each of which a GPU takes longer to
+//! begin than to compute.
 
 use tintype_core::{Error, ErrorKind, Result};
 
 use super::TrainingGraph;
 use crate::model::Model;
-use crate::proto::{DataType, Dimension, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::proto::{DataType, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use crate::rewrite::Names;
 
 /// How a training graph is made flat.
 #[derive(Debug, Clone, Copy)]
@@ -43,8 +43,8 @@ impl TrainingGraph {
             return Err(Error::new(ErrorKind::InvalidArgument, "every parameter must be in one group"));
         }
         let mut model = self.model.clone();
-        let writer = Writer::new(self, model.graph(), *options);
-        *model.graph_mut() = writer.write(model.graph().clone());
+        let graph = std::mem::take(model.graph_mut());
+        *model.graph_mut() = Writer::new(self, &graph, *options).write(graph);
         Ok(model)
     }
 }
@@ -57,7 +57,7 @@ fn size_of(value: &ValueInfoProto) -> usize {
 struct Writer<'a> {
     training: &'a TrainingGraph,
     options: FlatOptions<'a>,
-    taken: HashSet<String>,
+    names: Names,
     /// What is computed before the graph's own nodes, and behind them.
     before: Vec<NodeProto>,
     behind: Vec<NodeProto>,
@@ -66,11 +66,8 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(training: &'a TrainingGraph, graph: &GraphProto, options: FlatOptions<'a>) -> Self {
-        let values = graph.node.iter().flat_map(|n| n.output.iter().map(String::as_str).chain(n.reads()));
-        let inputs = graph.input.iter().map(|v| v.name.as_str());
-        let stored = graph.initializer.iter().map(|t| t.name.as_str());
-        let taken = values.chain(inputs).chain(stored).map(str::to_owned).collect();
-        Self { training, options, taken, before: Vec::new(), behind: Vec::new(), constants: Vec::new() }
+        let names = Names::of(graph);
+        Self { training, options, names, before: Vec::new(), behind: Vec::new(), constants: Vec::new() }
     }
 
     fn write(mut self, mut graph: GraphProto) -> GraphProto {
@@ -81,7 +78,7 @@ impl<'a> Writer<'a> {
 
         let first = self.options.accumulate.then(|| {
             let name = self.fresh("first");
-            graph.input.push(declared(&name, DataType::Bool, &[1]));
+            graph.input.push(ValueInfoProto::fixed(&name, DataType::Bool, &[1]));
             name
         });
         let groups = self.options.groups;
@@ -89,7 +86,7 @@ impl<'a> Writer<'a> {
             groups.iter().map(|group| group.iter().map(|&i| self.size(i)).sum()).collect();
         for (group, &size) in groups.iter().zip(&sizes) {
             let name = self.fresh("parameters");
-            graph.input.push(declared(&name, DataType::Float, &[size]));
+            graph.input.push(ValueInfoProto::fixed(&name, DataType::Float, &[size]));
             self.spread(&name, group);
         }
         let mut sums = Vec::new();
@@ -97,7 +94,7 @@ impl<'a> Writer<'a> {
             let mut sum = self.joined(group, &gradients);
             if let Some(first) = &first {
                 let before = self.fresh("gradients_before");
-                graph.input.push(declared(&before, DataType::Float, &[size]));
+                graph.input.push(ValueInfoProto::fixed(&before, DataType::Float, &[size]));
                 let both = self.behind("Add", &[&before, &sum]);
                 sum = self.behind("Where", &[first, &sum, &both]);
             }
@@ -107,17 +104,17 @@ impl<'a> Writer<'a> {
             let parts: Vec<String> = sums.iter().map(|sum| self.squares(sum)).collect();
             let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
             let total = self.behind("Sum", &parts);
-            graph.output.push(declared(&total, DataType::Float, &[]));
+            graph.output.push(ValueInfoProto::fixed(&total, DataType::Float, &[]));
         }
         for (sum, &size) in sums.iter().zip(&sizes) {
-            graph.output.push(declared(sum, DataType::Float, &[size]));
+            graph.output.push(ValueInfoProto::fixed(sum, DataType::Float, &[size]));
         }
         if !statistics.is_empty() {
             let size = statistics.iter().map(size_of).sum();
             let running = self.fresh("running");
-            graph.input.push(declared(&running, DataType::Float, &[size]));
+            graph.input.push(ValueInfoProto::fixed(&running, DataType::Float, &[size]));
             let next = self.observe(&running, &statistics);
-            graph.output.push(declared(&next, DataType::Float, &[size]));
+            graph.output.push(ValueInfoProto::fixed(&next, DataType::Float, &[size]));
         }
         self.before.append(&mut graph.node);
         self.before.append(&mut self.behind);
@@ -212,18 +209,9 @@ impl<'a> Writer<'a> {
         name
     }
 
-    /// A name that no value has yet.
     fn fresh(&mut self, like: &str) -> String {
-        let next = |i| format!("flat/{like}_{i}");
-        let names = std::iter::once(format!("flat/{like}")).chain((self.taken.len()..).map(next));
-        let name = names.into_iter().find(|name| !self.taken.contains(name)).unwrap_or_default();
-        self.taken.insert(name.clone());
-        name
+        self.names.fresh(&format!("flat/{like}"))
     }
-}
-
-fn declared(name: &str, dtype: DataType, shape: &[usize]) -> ValueInfoProto {
-    ValueInfoProto::tensor(name, dtype, shape.iter().map(|&d| Dimension::of(d)).collect())
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use tintype_core::{ErrorKind, Result};
 
 use super::TrainingGraph;
 use crate::proto::{DataType, GraphProto, NodeProto};
+use crate::rewrite::Names;
 
 /// A type of half the size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,17 +50,14 @@ impl TrainingGraph {
     ///
     /// # Errors
     /// `Unsupported` for a node whose subgraph reads what is a half now.
-    pub fn mixed(&self, half: Half) -> Result<Self> {
-        let mut mixed = self.clone();
-        let graph = mixed.model.graph_mut();
-        let nodes = std::mem::take(&mut graph.node);
-        let mut writer = Writer::new(graph, &nodes, half);
-        for node in nodes {
+    pub fn mixed(mut self, half: Half) -> Result<Self> {
+        let graph = self.model.graph_mut();
+        let mut writer = Writer::new(graph, half);
+        for node in std::mem::take(&mut graph.node) {
             writer.write(node)?;
         }
-        let written = writer.nodes;
-        graph.node = written;
-        Ok(mixed)
+        graph.node = writer.nodes;
+        Ok(self)
     }
 }
 
@@ -112,25 +110,19 @@ struct Writer {
     outputs: HashSet<String>,
     /// What a value is called in another type.
     casts: HashMap<(String, i32), String>,
-    /// The names that no new value may have.
-    taken: HashSet<String>,
+    names: Names,
 }
 
 impl Writer {
-    fn new(graph: &GraphProto, nodes: &[NodeProto], half: Half) -> Self {
-        let stored: HashSet<String> = graph.initializer.iter().map(|t| t.name.clone()).collect();
-        let made = nodes.iter().flat_map(|n| n.output.iter().map(String::as_str).chain(n.reads()));
-        let inputs = graph.input.iter().map(|v| v.name.as_str());
-        let taken = made.chain(inputs).map(str::to_owned).chain(stored.iter().cloned()).collect();
-        let outputs = graph.output.iter().map(|v| v.name.clone()).collect();
+    fn new(graph: &GraphProto, half: Half) -> Self {
         Self {
             half,
             nodes: Vec::new(),
             halves: HashSet::new(),
-            stored,
-            outputs,
+            stored: graph.initializer.iter().map(|t| t.name.clone()).collect(),
+            outputs: graph.output.iter().map(|v| v.name.clone()).collect(),
             casts: HashMap::new(),
-            taken,
+            names: Names::of(graph),
         }
     }
 
@@ -196,12 +188,8 @@ impl Writer {
         new
     }
 
-    /// A name that no value has yet.
     fn fresh(&mut self, like: &str) -> String {
-        let names = (0..).map(|i| format!("{like}/cast_{i}"));
-        let name = names.into_iter().find(|name| !self.taken.contains(name)).unwrap_or_default();
-        self.taken.insert(name.clone());
-        name
+        self.names.fresh(&format!("{like}/cast"))
     }
 }
 

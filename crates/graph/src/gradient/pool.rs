@@ -14,13 +14,8 @@ pub(super) fn max(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
     let shape = tape.picture(node, &x)?;
     let window = window(node, shape)?;
     let dx = if tape.fused && window.dilations == [1; 2] {
-        let list = |v: &[usize]| v.iter().map(|&v| v as i64).collect::<Vec<_>>();
-        let fused = NodeProto::new("MaxPoolGrad", &[dy, &x, &node.output[0]], &[])
-            .of_domain(FUSED_DOMAIN)
-            .with("kernel_shape", list(&window.kernel))
-            .with("strides", list(&window.strides))
-            .with("pads", list(&[window.before, window.after].concat()));
-        tape.one(fused, shape.to_vec())
+        let fused = NodeProto::new("MaxPoolGrad", &[dy, &x, &node.output[0]], &[]).of_domain(FUSED_DOMAIN);
+        tape.one(window.write(fused), shape.to_vec())
     } else {
         scatter(tape, node, dy, &x)
     };

@@ -13,6 +13,7 @@ use tintype_core::{ErrorKind, Result};
 use super::{FUSED_DOMAIN, Parameter, activation, batch_norm, depends_on};
 use crate::model::Model;
 use crate::proto::{NodeProto, TensorProto};
+use crate::rewrite::Names;
 use crate::shape::Shapes;
 
 pub(super) use ops::{plain, transposed};
@@ -28,8 +29,7 @@ pub(super) struct Tape {
     gradients: HashMap<String, String>,
     /// The values that depend on a parameter.
     needed: HashSet<String>,
-    /// The names that no new value may have.
-    taken: HashSet<String>,
+    names: Names,
     /// The lists of integers written so far.
     integers: HashMap<Vec<i64>, String>,
 }
@@ -37,9 +37,6 @@ pub(super) struct Tape {
 impl Tape {
     /// An empty graph beside `model`'s constants.
     pub(super) fn new(model: &Model, shapes: Shapes, fused: bool) -> Self {
-        let graph = model.graph();
-        let names =
-            graph.node.iter().flat_map(|n| &n.output).chain(graph.initializer.iter().map(|t| &t.name));
         Self {
             nodes: Vec::new(),
             initializers: Vec::new(),
@@ -47,7 +44,7 @@ impl Tape {
             fused,
             gradients: HashMap::new(),
             needed: HashSet::new(),
-            taken: names.chain(graph.input.iter().map(|v| &v.name)).cloned().collect(),
+            names: Names::of(model.graph()),
             integers: HashMap::new(),
         }
     }
@@ -86,7 +83,7 @@ impl Tape {
 
     /// Adds a node of the forward graph.
     pub(super) fn forward(&mut self, node: &NodeProto) -> Result<()> {
-        self.taken.extend(node.output.iter().cloned());
+        node.output.iter().for_each(|name| self.names.take(name));
         if depends_on(node, |name| self.needed.contains(name)) {
             self.needed.extend(node.output.iter().filter(|s| !s.is_empty()).cloned());
         }
@@ -149,15 +146,8 @@ impl Tape {
         Ok(())
     }
 
-    /// A name that no value has yet.
     fn fresh(&mut self, like: &str) -> String {
-        let first = format!("gradient/{like}");
-        let next = |i| format!("{first}_{i}");
-        // The number of nodes is a good place to look from: a number is hardly ever taken twice.
-        let mut names = std::iter::once(first.clone()).chain((self.nodes.len()..).map(next));
-        let name = names.find(|name| !self.taken.contains(name)).unwrap_or_default();
-        self.taken.insert(name.clone());
-        name
+        self.names.fresh(&format!("gradient/{like}"))
     }
 
     /// Adds a node whose outputs have these shapes; returns their names.

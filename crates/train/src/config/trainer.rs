@@ -45,10 +45,12 @@ pub enum Precision {
     /// Single precision.
     #[serde(rename = "32-true")]
     Single,
-    /// Products in IEEE's half precision, with the loss scaled; the rest, and the weights, in single.
+    /// Convolutions and products, and what only passes their results on, in IEEE's half precision, with the loss scaled;
+    /// norms, softmax, losses and the weights in single.
     #[serde(rename = "16-mixed")]
     Float16,
-    /// Matrix products in bfloat16; the rest, and the weights, in single.
+    /// Matrix products, and what only passes their results on, in bfloat16; convolutions, norms, softmax, losses and the
+    /// weights in single.
     #[serde(rename = "bf16-mixed")]
     Bfloat16,
 }

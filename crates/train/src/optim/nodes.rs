@@ -1,11 +1,11 @@
 //! The arithmetic of one step as a graph over flat vectors, for a training that stays on a device.
 //!
 //! Every formula is that of [`super::rule`], in the same order of operations, and a step's scalars are the same numbers:
-//! the graph takes them from [`Rule::numbers`].
+//! the graph takes them from [`Rule::numbers`], in whose order [`Layout::sgd`] and [`Layout::adam`] name them.
 
 use tintype_core::ModelSource;
 use tintype_graph::Model;
-use tintype_graph::proto::{DataType, Dimension, GraphProto, NodeProto, TensorProto, ValueInfoProto};
+use tintype_graph::proto::{DataType, GraphProto, NodeProto, TensorProto, ValueInfoProto};
 
 use super::rule::Rule;
 use crate::config::{OptimConfig, OptimName};
@@ -13,8 +13,12 @@ use crate::config::{OptimConfig, OptimName};
 /// What the nodes are written in.
 const OPERATORS: i64 = 17;
 
+/// Numbers of a [`Rule::Sgd`].
+const SGD: usize = 3;
+/// Numbers of a [`Rule::Adam`].
+const ADAM: usize = 8;
+
 /// What an update moves.
-#[derive(Debug, Clone, Copy)]
 pub(crate) struct Layout<'a> {
     pub config: &'a OptimConfig,
     /// Of each group of parameters, how many values there are.
@@ -26,7 +30,6 @@ pub(crate) struct Layout<'a> {
 }
 
 /// One update's scalars.
-#[derive(Debug)]
 pub(crate) struct Scalars<'a> {
     /// What gradients are multiplied with.
     pub factor: f32,
@@ -46,7 +49,7 @@ impl Scalars<'_> {
 
 impl Layout<'_> {
     /// Moments of a parameter.
-    pub fn moments(&self) -> usize {
+    fn moments(&self) -> usize {
         if self.config.name == OptimName::Sgd { 1 } else { 2 }
     }
 
@@ -57,8 +60,8 @@ impl Layout<'_> {
     /// group parameters and moments; the averages.
     pub fn graph(&self) -> ModelSource {
         let mut writer = Writer::default();
-        let names = Rule::NAMES[usize::from(self.moments() == 2)];
-        let count = 3 + self.groups.len() * names.len();
+        let each = if self.moments() == 2 { ADAM } else { SGD };
+        let count = 3 + self.groups.len() * each;
         writer.input("numbers", count);
         let singles: Vec<String> = (0..count).map(|i| format!("number_{i}")).collect();
         let ones = writer.constant(TensorProto::from_i64("ones", &[count], &vec![1; count]));
@@ -68,19 +71,16 @@ impl Layout<'_> {
         let [factor, keep, take] = [0, 1, 2].map(|i| outputs[i]);
         let mut moved = Vec::new();
         for (group, &size) in self.groups.iter().enumerate() {
-            let number = |name: &str| {
-                let place = names.iter().position(|n| *n == name).unwrap_or_default();
-                outputs[3 + group * names.len() + place]
-            };
+            let numbers = &outputs[3 + group * each..];
             let weights = writer.input(&format!("parameters_{group}"), size);
             let gradient = writer.input(&format!("gradients_{group}"), size);
             let first = writer.input(&format!("first_{group}"), size);
             let gradient = self.clipped(&mut writer, &gradient, factor);
             let next = if self.moments() == 2 {
                 let second = writer.input(&format!("second_{group}"), size);
-                self.adam(&mut writer, &number, [&weights, &gradient, &first, &second])
+                self.adam(&mut writer, first_of(numbers), [&weights, &gradient, &first, &second])
             } else {
-                self.sgd(&mut writer, &number, [&weights, &gradient, &first])
+                self.sgd(&mut writer, first_of(numbers), [&weights, &gradient, &first])
             };
             next.iter().for_each(|name| writer.output(name, size));
             moved.push((next[0].clone(), size));
@@ -117,43 +117,42 @@ impl Layout<'_> {
         writer.op("Clip", &[&scaled, &bounds[0], &bounds[1]])
     }
 
-    fn sgd<'a>(
+    fn sgd(
         &self,
         w: &mut Writer,
-        number: &dyn Fn(&str) -> &'a str,
+        [lr, momentum, decay]: [&str; SGD],
         [weights, gradient, first]: [&str; 3],
     ) -> Vec<String> {
-        let gradient = w.along(gradient, number("decay"), weights);
-        let kept = w.op("Mul", &[number("momentum"), first]);
+        let gradient = w.along(gradient, decay, weights);
+        let kept = w.op("Mul", &[momentum, first]);
         let first = w.op("Add", &[&kept, &gradient]);
-        let step =
-            if self.config.nesterov { w.along(&gradient, number("momentum"), &first) } else { first.clone() };
-        let step = w.op("Mul", &[number("lr"), &step]);
+        let step = if self.config.nesterov { w.along(&gradient, momentum, &first) } else { first.clone() };
+        let step = w.op("Mul", &[lr, &step]);
         vec![w.op("Sub", &[weights, &step]), first]
     }
 
-    fn adam<'a>(
+    fn adam(
         &self,
         w: &mut Writer,
-        number: &dyn Fn(&str) -> &'a str,
+        [step, l2, keep, root, take1, keep2, take2, epsilon]: [&str; ADAM],
         [weights, gradient, first, second]: [&str; 4],
     ) -> Vec<String> {
         let is_decoupled = self.config.name == OptimName::Adamw;
         let (gradient, kept) = if is_decoupled {
-            (gradient.to_owned(), w.op("Mul", &[number("keep"), weights]))
+            (gradient.to_owned(), w.op("Mul", &[keep, weights]))
         } else {
-            (w.along(gradient, number("l2"), weights), weights.to_owned())
+            (w.along(gradient, l2, weights), weights.to_owned())
         };
         let difference = w.op("Sub", &[&gradient, first]);
-        let first = w.along(first, number("take1"), &difference);
+        let first = w.along(first, take1, &difference);
         let squared = w.op("Mul", &[&gradient, &gradient]);
-        let second = w.op("Mul", &[number("keep2"), second]);
-        let second = w.along(&second, number("take2"), &squared);
-        let root = w.op("Sqrt", &[&second]);
-        let root = w.op("Div", &[&root, number("root")]);
-        let root = w.op("Add", &[&root, number("epsilon")]);
-        let direction = w.op("Div", &[&first, &root]);
-        let step = w.op("Mul", &[number("step"), &direction]);
+        let second = w.op("Mul", &[keep2, second]);
+        let second = w.along(&second, take2, &squared);
+        let divisor = w.op("Sqrt", &[&second]);
+        let divisor = w.op("Div", &[&divisor, root]);
+        let divisor = w.op("Add", &[&divisor, epsilon]);
+        let direction = w.op("Div", &[&first, &divisor]);
+        let step = w.op("Mul", &[step, &direction]);
         vec![w.op("Sub", &[&kept, &step]), first, second]
     }
 }
@@ -170,12 +169,12 @@ struct Writer {
 
 impl Writer {
     fn input(&mut self, name: &str, size: usize) -> String {
-        self.inputs.push(vector(name, size));
+        self.inputs.push(ValueInfoProto::fixed(name, DataType::Float, &[size]));
         name.to_owned()
     }
 
     fn output(&mut self, name: &str, size: usize) {
-        self.outputs.push(vector(name, size));
+        self.outputs.push(ValueInfoProto::fixed(name, DataType::Float, &[size]));
     }
 
     fn constant(&mut self, tensor: TensorProto) -> String {
@@ -214,6 +213,7 @@ impl Writer {
     }
 }
 
-fn vector(name: &str, size: usize) -> ValueInfoProto {
-    ValueInfoProto::tensor(name, DataType::Float, vec![Dimension::of(size)])
+/// The first of the numbers; there are at least as many.
+fn first_of<'a, const N: usize>(numbers: &[&'a str]) -> [&'a str; N] {
+    std::array::from_fn(|i| numbers[i])
 }

@@ -26,10 +26,6 @@ pub(crate) struct Adam {
 }
 
 impl Rule {
-    /// What the numbers of [`Rule::numbers`] are: those of SGD, those of Adam.
-    pub const NAMES: [&'static [&'static str]; 2] =
-        [&["lr", "momentum", "decay"], &["step", "l2", "keep", "root", "take1", "keep2", "take2", "epsilon"]];
-
     /// The step number `steps`, from 1, with the learning rate `lr`.
     pub fn new(config: &OptimConfig, lr: f64, weight_decay: f64, steps: i32) -> Self {
         let adam = |l2: f64, keep: f64| {
@@ -57,7 +53,7 @@ impl Rule {
         }
     }
 
-    /// The scalars, in the order of [`Rule::NAMES`].
+    /// The scalars, in the order in which [`super::nodes`] reads them.
     pub fn numbers(self) -> Vec<f32> {
         match self {
             Self::Sgd { lr, momentum, decay, nesterov: _ } => vec![lr, momentum, decay],

@@ -11,7 +11,8 @@ use crate::optim::clip::Clip;
 
 /// The session of a training graph, and what it gave.
 pub(super) struct Hosted {
-    graph: TrainingGraph,
+    /// Whether the graph draws random numbers.
+    has_seed: bool,
     session: Box<dyn Session>,
     /// The sum over batches of the gradients that have not moved anything yet.
     waiting: Option<Vec<Tensor>>,
@@ -24,13 +25,13 @@ impl Hosted {
             &ModelSource::Bytes(graph.model.to_bytes().into()),
             &trainer.place.for_training(trainer.config),
         )?;
-        Ok(Self { graph: graph.clone(), session, waiting: None })
+        Ok(Self { has_seed: graph.has_seed, session, waiting: None })
     }
 }
 
 impl Steps for Hosted {
     fn batch(&mut self, learned: &mut Learned, [rows, targets, seed]: [Tensor; 3]) -> Result<Answers> {
-        let inputs = inputs(&self.graph, &learned.weights, [&rows, &targets, &seed]);
+        let inputs = inputs(self.has_seed, &learned.weights, [&rows, &targets, &seed]);
         let mut outputs = self.session.run(&inputs)?;
         let parameters = learned.weights.parameters.len();
         if outputs.len() < 2 + parameters {

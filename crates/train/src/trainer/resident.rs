@@ -7,6 +7,8 @@
 //! Over the bus go the batch, the loss and the logits, and a step's scalars, which are computed here by the same functions
 //! as on the CPU. What was learned crosses it when somebody asks: for a checkpoint, for validation.
 
+use std::rc::Rc;
+
 use tintype_core::{Error, ErrorKind, ModelSource, Result, Tensor};
 use tintype_engine::{Backend, Operand, Resident as OnDevice, ResidentSession, SessionOptions};
 use tintype_graph::{FlatOptions, Half, TrainingGraph};
@@ -24,22 +26,23 @@ pub(super) struct Resident<'a> {
     backend: &'a dyn Backend,
     config: &'a TrainConfig,
     options: SessionOptions,
-    graph: TrainingGraph,
+    graph: Rc<TrainingGraph>,
     /// Whether the loss is scaled, so that a step whose gradients are no numbers is to be left out.
     is_scaled: bool,
-    /// Loaded before the first batch: which parameters a step treats alike depends on what was learned before.
-    sessions: Option<Sessions>,
-    /// Absent where somebody else may have changed what was learned.
-    state: Option<State>,
+    /// Absent before the first batch, because which parameters a step treats alike depends on what was learned before,
+    /// and where somebody else may have changed that.
+    loaded: Option<Loaded>,
     /// Whether the device has learned more than the host knows.
     is_ahead: bool,
 }
 
-struct Sessions {
+/// The graphs' sessions, and what they work on.
+struct Loaded {
     /// The parameters of each flat vector, as indices.
     groups: Vec<Vec<usize>>,
     gradients: Box<dyn ResidentSession>,
     update: Box<dyn ResidentSession>,
+    state: State,
 }
 
 /// What lies on the device; each list has a vector a group.
@@ -50,6 +53,7 @@ struct State {
     /// With one more for the running statistics, if there are any; empty without an average.
     averages: Vec<OnDevice>,
     running: Option<OnDevice>,
+    /// Empty before the first batch, unless it is added to zeros.
     gradients: Vec<OnDevice>,
     /// Whether the gradients wait for an update.
     is_waiting: bool,
@@ -59,15 +63,14 @@ struct State {
 
 impl<'a> Resident<'a> {
     /// Nothing is loaded yet.
-    pub fn new(trainer: &Trainer<'a>, graph: &TrainingGraph) -> Self {
+    pub fn new(trainer: &Trainer<'a>, graph: Rc<TrainingGraph>) -> Self {
         Self {
             backend: trainer.backend,
             config: trainer.config,
             options: trainer.place.for_training(trainer.config),
-            graph: graph.clone(),
+            graph,
             is_scaled: trainer.place.half == Some(Half::Float16),
-            sessions: None,
-            state: None,
+            loaded: None,
             is_ahead: false,
         }
     }
@@ -82,22 +85,16 @@ impl<'a> Resident<'a> {
     }
 
     /// The sessions and the state, with what was learned so far.
-    fn ready(&mut self, learned: &Learned) -> Result<(&mut Sessions, &mut State)> {
-        if self.state.is_none() {
-            let groups = learned.optimizer.alike();
-            if self.sessions.as_ref().is_none_or(|sessions| sessions.groups != groups) {
-                self.sessions = Some(self.load(groups, learned)?);
-            }
-        }
-        let sessions = self.sessions.as_mut().ok_or_else(|| missing("sessions"))?;
-        if self.state.is_none() {
-            self.state = Some(State::give(sessions, learned)?);
-        }
-        let state = self.state.as_mut().ok_or_else(|| missing("state"))?;
-        Ok((sessions, state))
+    fn ready(&mut self, learned: &Learned) -> Result<&mut Loaded> {
+        let loaded = match self.loaded.take() {
+            Some(loaded) => loaded,
+            None => self.load(learned)?,
+        };
+        Ok(self.loaded.insert(loaded))
     }
 
-    fn load(&self, groups: Vec<Vec<usize>>, learned: &Learned) -> Result<Sessions> {
+    fn load(&self, learned: &Learned) -> Result<Loaded> {
+        let groups = learned.optimizer.alike();
         let flat = self.graph.flat(&FlatOptions {
             groups: &groups,
             accumulate: self.accumulates(),
@@ -112,25 +109,26 @@ impl<'a> Resident<'a> {
         };
         let flat = ModelSource::Bytes(flat.to_bytes().into());
         let update = SessionOptions { custom_operators: false, ..self.options.clone() };
-        Ok(Sessions {
-            gradients: self.backend.load_resident(&flat, &self.options)?,
-            update: self.backend.load_resident(&layout.graph(), &update)?,
-            groups,
-        })
+        let gradients = self.backend.load_resident(&flat, &self.options)?;
+        let update = self.backend.load_resident(&layout.graph(), &update)?;
+        let mut state = State::give(update.as_ref(), &groups, learned)?;
+        if self.accumulates() {
+            state.gradients = zeros(update.as_ref(), layout.groups)?;
+        }
+        Ok(Loaded { groups, gradients, update, state })
     }
 }
 
 impl State {
-    /// What was learned, on the device.
-    fn give(sessions: &Sessions, learned: &Learned) -> Result<Self> {
-        let give = |values: Vec<f32>| sessions.update.give(Tensor::new(vec![values.len()], values)?);
+    /// What was learned, given to `session`; no gradients.
+    fn give(session: &dyn ResidentSession, groups: &[Vec<usize>], learned: &Learned) -> Result<Self> {
+        let give = |values: Vec<f32>| session.give(Tensor::new(vec![values.len()], values)?);
         let flat = |weights: &Weights| -> Result<Vec<OnDevice>> {
-            let groups = sessions.groups.iter();
-            groups.map(|group| give(joined(group, |i| weights.parameters[i].values())?)).collect()
+            groups.iter().map(|group| give(joined(group, |i| weights.parameters[i].values())?)).collect()
         };
         let slots = learned.optimizer.slots();
         let mut moments = Vec::new();
-        for group in &sessions.groups {
+        for group in groups {
             moments.push(give(joined(group, |i| Ok(&slots[i].first))?)?);
             if !slots[group[0]].second.is_empty() {
                 moments.push(give(joined(group, |i| Ok(&slots[i].second))?)?);
@@ -144,13 +142,12 @@ impl State {
                 averages.push(give(ema.weights.running())?);
             }
         }
-        let zeros = |group: &Vec<usize>| give(vec![0.0; group.iter().map(|&i| slots[i].setting.size).sum()]);
         Ok(Self {
             parameters: flat(&learned.weights)?,
             moments,
             averages,
             running: if running.is_empty() { None } else { Some(give(running)?) },
-            gradients: sessions.groups.iter().map(zeros).collect::<Result<_>>()?,
+            gradients: Vec::new(),
             is_waiting: false,
             squares: 0.0,
         })
@@ -161,7 +158,7 @@ impl Steps for Resident<'_> {
     fn batch(&mut self, learned: &mut Learned, [rows, targets, seed]: [Tensor; 3]) -> Result<Answers> {
         let (accumulates, has_squares, has_seed) =
             (self.accumulates(), self.has_squares(), self.graph.has_seed);
-        let (sessions, state) = self.ready(learned)?;
+        let Loaded { gradients, state, .. } = self.ready(learned)?;
         let mut operands = vec![Operand::Host(rows), Operand::Host(targets)];
         operands.extend(has_seed.then_some(Operand::Host(seed)));
         if accumulates {
@@ -173,7 +170,7 @@ impl Steps for Resident<'_> {
         }
         operands.extend(state.running.iter().map(Operand::Resident));
         let kept = state.parameters.len() + usize::from(state.running.is_some());
-        let (mut host, mut kept) = sessions.gradients.run(operands, kept)?;
+        let (mut host, mut kept) = gradients.run(operands, kept)?;
         if state.running.is_some() {
             state.running = kept.pop();
         }
@@ -189,7 +186,7 @@ impl Steps for Resident<'_> {
 
     fn update(&mut self, learned: &mut Learned, along: Along) -> Result<bool> {
         let is_scaled = self.is_scaled;
-        let (sessions, state) = self.ready(learned)?;
+        let Loaded { groups, update, state, .. } = self.ready(learned)?;
         if !std::mem::take(&mut state.is_waiting) {
             return Ok(true);
         }
@@ -197,7 +194,7 @@ impl Steps for Resident<'_> {
             return Ok(false);
         }
         let rules = learned.optimizer.advance(along.rate);
-        let rules: Vec<_> = sessions.groups.iter().map(|group| rules[group[0]]).collect();
+        let rules: Vec<_> = groups.iter().map(|group| rules[group[0]]).collect();
         let scalars = Scalars {
             factor: Clip::by_squares(along.config, state.squares, along.factor).factor(),
             keep: learned.ema.as_mut().map_or(0.0, crate::ema::Ema::advance),
@@ -205,20 +202,20 @@ impl Steps for Resident<'_> {
         };
         let numbers = scalars.numbers();
         let mut operands = vec![Operand::Host(Tensor::new(vec![numbers.len()], numbers)?)];
-        let each = state.moments.len() / sessions.groups.len();
+        let each = state.moments.len() / groups.len();
         for (group, moments) in state.moments.chunks_exact(each).enumerate() {
             operands.push(Operand::Resident(&state.parameters[group]));
             operands.push(Operand::Resident(&state.gradients[group]));
             operands.extend(moments.iter().map(Operand::Resident));
         }
-        let groups = sessions.groups.len();
+        let groups = groups.len();
         let (averages, rest) = state.averages.split_at(groups.min(state.averages.len()));
         operands.extend(averages.iter().map(Operand::Resident));
         if !rest.is_empty() {
             operands.extend(state.running.iter().chain(rest).map(Operand::Resident));
         }
         let kept = groups * (1 + each) + state.averages.len();
-        let (_, mut kept) = sessions.update.run(operands, kept)?;
+        let (_, mut kept) = update.run(operands, kept)?;
         state.averages = kept.split_off(groups * (1 + each));
         state.parameters.clear();
         state.moments.clear();
@@ -230,12 +227,12 @@ impl Steps for Resident<'_> {
     }
 
     fn settle(&mut self, learned: &mut Learned) -> Result<()> {
-        let (Some(sessions), Some(state), true) = (&self.sessions, &self.state, self.is_ahead) else {
+        let (Some(Loaded { groups, update, state, .. }), true) = (&self.loaded, self.is_ahead) else {
             return Ok(());
         };
-        let fetch = |value: &OnDevice| sessions.update.fetch(value);
-        let each = state.moments.len() / sessions.groups.len();
-        for (group, members) in sessions.groups.iter().enumerate() {
+        let fetch = |value: &OnDevice| update.fetch(value);
+        let each = state.moments.len() / groups.len();
+        for (group, members) in groups.iter().enumerate() {
             part(
                 members,
                 &fetch(&state.parameters[group])?,
@@ -273,8 +270,13 @@ impl Steps for Resident<'_> {
     }
 
     fn let_go(&mut self) {
-        self.state = None;
+        self.loaded = None;
     }
+}
+
+/// A vector of zeros for each of these sizes.
+fn zeros(session: &dyn ResidentSession, sizes: &[usize]) -> Result<Vec<OnDevice>> {
+    sizes.iter().map(|&size| session.give(Tensor::new(vec![size], vec![0.0f32; size])?)).collect()
 }
 
 /// The values of a group's members, one behind the other.

@@ -4,6 +4,8 @@
 //! leaves weights and moments on the device and runs a graph that moves them there. Both say what they have learned in
 //! the same words, [`Learned`]: the rest of the trainer does not know which it is.
 
+use std::rc::Rc;
+
 use tintype_core::{Error, ErrorKind, Result, Tensor};
 use tintype_graph::{GradientOptions, Half, Model, TrainingGraph, differentiate};
 
@@ -66,8 +68,8 @@ pub(super) struct Stepper<'a> {
     pub stage: Stage,
     /// Rows a batch.
     pub batch: usize,
-    /// The graph, for its statistics alone; see [`super::validation`].
-    pub graph: TrainingGraph,
+    /// The graph, for its statistics alone; see [`super::validation`]. Steps on a device make theirs of it.
+    pub graph: Rc<TrainingGraph>,
     learned: Learned,
     steps: Box<dyn Steps + 'a>,
     /// What the waiting losses' sum is to be divided by; 0 where none wait.
@@ -89,9 +91,10 @@ impl<'a> Stepper<'a> {
             graph = graph.mixed(half)?;
         }
         let scale = (trainer.place.half == Some(Half::Float16)).then(LossScale::default);
+        let graph = Rc::new(graph);
         let learned = Learned::new(config, model, &graph)?;
         let steps: Box<dyn Steps + 'a> = if trainer.place.resident {
-            Box::new(Resident::new(trainer, &graph))
+            Box::new(Resident::new(trainer, Rc::clone(&graph)))
         } else {
             Box::new(Hosted::new(trainer, &graph)?)
         };
@@ -162,14 +165,14 @@ impl<'a> Stepper<'a> {
     }
 }
 
-/// The inputs of a training graph: rows, targets and seed, then the parameters.
+/// The inputs of a training graph: rows, targets and, if it has one, the seed, then the parameters.
 pub(super) fn inputs<'a>(
-    graph: &TrainingGraph,
+    has_seed: bool,
     weights: &'a Weights,
     [rows, targets, seed]: [&'a Tensor; 3],
 ) -> Vec<&'a Tensor> {
     let mut inputs = vec![rows, targets];
-    inputs.extend(graph.has_seed.then_some(seed));
+    inputs.extend(has_seed.then_some(seed));
     inputs.extend(&weights.parameters);
     inputs
 }

@@ -105,7 +105,11 @@ impl Trainer<'_> {
             Tensor::new(vec![stepper.batch, self.classes], vec![0.0f32; stepper.batch * self.classes])?;
         let mut found = Vec::new();
         for_batches(self.train, &order.at_most(batches), self.config.threads(), |batch| {
-            found.push(session.run(&inputs(&stepper.graph, &weights, [&batch.rows, &targets, &seed]))?);
+            found.push(session.run(&inputs(
+                stepper.graph.has_seed,
+                &weights,
+                [&batch.rows, &targets, &seed],
+            ))?);
             Ok(ControlFlow::Continue(()))
         })?;
         weights.average(&found)?;

@@ -14,13 +14,9 @@ pub(in crate::gradient) fn fuse(nodes: &mut [NodeProto], shapes: &Shapes) -> Vec
     let mut made = Vec::new();
     for node in nodes.iter_mut().filter(|node| node.op_type == "Conv" && node.domain.is_empty()) {
         if let Some(window) = window(node, shapes) {
-            let integers = |values: [usize; 2]| values.map(|v| v as i64).to_vec();
             let [x, weight] = [0, 1].map(|i| node.input[i].as_str());
-            *node = NodeProto::new("DepthwiseConv", &[x, weight], &[&node.output[0]])
-                .of_domain(FUSED_DOMAIN)
-                .with("kernel_shape", integers(window.kernel))
-                .with("strides", integers(window.strides))
-                .with("pads", [integers(window.before), integers(window.after)].concat());
+            let fused = NodeProto::new("DepthwiseConv", &[x, weight], &[&node.output[0]]);
+            *node = window.write(fused.of_domain(FUSED_DOMAIN));
             made.push(node.output[0].clone());
         }
     }

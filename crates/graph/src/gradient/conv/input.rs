@@ -3,6 +3,7 @@
 use super::Geometry;
 use crate::gradient::tape::{Tape, plain, transposed};
 use crate::proto::NodeProto;
+use crate::window::integers;
 
 /// The gradient of the input; `None` when windows at the start would lie in the padding altogether.
 ///
@@ -38,7 +39,6 @@ pub(super) fn gradient(tape: &mut Tape, g: &Geometry, weight: &str, dy: &str) ->
     let stretched = with_zeros_between(tape, g, dy);
     let stretched = tape.pixels(&stretched, [0; 2], kept, [1; 2]);
     let kernel = turned(tape, g, weight);
-    let integers = |values: [usize; 2]| values.map(|v| v as i64).to_vec();
     let node = NodeProto::new("Conv", &[&stretched, &kernel], &[])
         .with("pads", [integers(before), integers(after)].concat())
         .with("dilations", integers(g.window.dilations))
@@ -54,7 +54,6 @@ fn transposed_convolution(tape: &mut Tape, g: &Geometry, weight: &str, dy: &str)
         let rest = g.x[2 + i].checked_sub(reached).filter(|&rest| rest < g.window.strides[i])?;
         missing.push(rest as i64);
     }
-    let integers = |values: [usize; 2]| values.map(|v| v as i64).to_vec();
     let node = NodeProto::new("ConvTranspose", &[dy, weight], &[])
         .with("strides", integers(g.window.strides))
         .with("dilations", integers(g.window.dilations))

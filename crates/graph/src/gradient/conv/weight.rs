@@ -4,6 +4,7 @@ use super::Geometry;
 use crate::gradient::FUSED_DOMAIN;
 use crate::gradient::tape::{Tape, plain, transposed};
 use crate::proto::NodeProto;
+use crate::window::integers;
 
 /// Shifted pictures are joined into one matrix up to this size, 256 MiB; beyond it, into several.
 const LARGEST_MATRIX: usize = 64 << 20;
@@ -81,13 +82,11 @@ fn columns(tape: &mut Tape, g: &Geometry, x: &str, shape: &[usize]) -> Vec<Strin
 fn fused_columns(tape: &mut Tape, g: &Geometry, x: &str, images_first: bool) -> String {
     let [batch, channels, ..] = g.x;
     let rows = channels * g.window.kernel.iter().product::<usize>();
-    let integers = |values: [usize; 2]| values.map(|v| v as i64).to_vec();
-    let node = NodeProto::new("Columns", &[x], &[])
-        .of_domain(FUSED_DOMAIN)
-        .with("kernel_shape", integers(g.window.kernel))
-        .with("strides", integers(g.window.strides))
+    let node = NodeProto::new("Columns", &[x], &[]).of_domain(FUSED_DOMAIN);
+    let node = g
+        .window
+        .write(node)
         .with("dilations", integers(g.window.dilations))
-        .with("pads", [integers(g.window.before), integers(g.window.after)].concat())
         .with("images", i64::from(images_first));
     let shape = if images_first { vec![batch, rows, g.pixels()] } else { vec![rows, batch * g.pixels()] };
     tape.one(node, shape)
@@ -109,11 +108,6 @@ fn shifted_pictures(tape: &mut Tape, g: &Geometry, x: &str, shape: &[usize]) -> 
 }
 
 fn depthwise(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> String {
-    let integers = |values: [usize; 2]| values.map(|v| v as i64).to_vec();
-    let node = NodeProto::new("DepthwiseConvGradWeight", &[x, dy], &[])
-        .of_domain(FUSED_DOMAIN)
-        .with("kernel_shape", integers(g.window.kernel))
-        .with("strides", integers(g.window.strides))
-        .with("pads", [integers(g.window.before), integers(g.window.after)].concat());
-    tape.one(node, g.weight.to_vec())
+    let node = NodeProto::new("DepthwiseConvGradWeight", &[x, dy], &[]).of_domain(FUSED_DOMAIN);
+    tape.one(g.window.write(node), g.weight.to_vec())
 }
