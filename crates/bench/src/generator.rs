@@ -42,6 +42,8 @@ pub struct Ending {
     pub unsent: u64,
     /// Requests that were sent and had no answer long after the end.
     pub unanswered: u64,
+    /// Requests that failed, from the first to the last.
+    pub failed: u64,
 }
 
 /// Threads that send a load.
@@ -101,7 +103,8 @@ impl Generator {
             unsent +=
                 ended.map_err(|_| Error::new(ErrorKind::Internal, "a thread of the load panicked"))??;
         }
-        Ok(Ending { unsent, unanswered: self.progress.under_way() })
+        let progress = &self.progress;
+        Ok(Ending { unsent, unanswered: progress.under_way(), failed: progress.failed() })
     }
 }
 

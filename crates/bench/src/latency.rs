@@ -59,19 +59,25 @@ impl Latencies {
         Duration::from_nanos(self.histogram.value_at_percentile(percent))
     }
 
-    /// The figures of a report.
-    pub fn summary(&self) -> LatencySummary {
+    /// The figures of a report, the `chosen` percentile among them.
+    pub fn summary(&self, chosen: Option<f64>) -> LatencySummary {
         let n = self.count() as f64;
         let mean = self.sum / n.max(1.0);
         // Of a sample, as perf_analyzer has it.
         let variance = (self.squares - n * mean * mean).max(0.0) / (n - 1.0).max(1.0);
         let us = |d: Duration| d.as_secs_f64() * 1e6;
+        let mut percentiles = PERCENTILES.to_vec();
+        percentiles.extend(chosen.filter(|p| !PERCENTILES.contains(p)));
+        percentiles.sort_by(f64::total_cmp);
         LatencySummary {
             avg_us: mean * 1e6,
             std_us: variance.sqrt() * 1e6,
             min_us: us(Duration::from_nanos(self.histogram.min())),
             max_us: us(Duration::from_nanos(self.histogram.max())),
-            percentiles: PERCENTILES.iter().map(|&p| Percentile { p, us: us(self.percentile(p)) }).collect(),
+            percentiles: percentiles
+                .into_iter()
+                .map(|p| Percentile { p, us: us(self.percentile(p)) })
+                .collect(),
         }
     }
 }
@@ -82,7 +88,7 @@ impl Default for Latencies {
     }
 }
 
-/// The percentiles of a report.
+/// The percentiles of every report.
 const PERCENTILES: &[f64] = &[
     1.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0, 98.0, 99.0, 99.5, 99.9,
     99.99,
@@ -131,7 +137,7 @@ mod tests {
 
     #[test]
     fn figures_are_those_of_the_sorted_latencies() {
-        let summary = of(1..=1000).summary();
+        let summary = of(1..=1000).summary(None);
         let close =
             |found: f64, expected: f64| assert!((found / expected - 1.0).abs() < 1e-3, "{found} {expected}");
         close(summary.avg_us, 500_500.0);
@@ -143,17 +149,25 @@ mod tests {
     }
 
     #[test]
+    fn the_chosen_percentile_is_among_them() {
+        let summary = of(1..=1000).summary(Some(97.0));
+        assert!((summary.at(97.0) / 970_000.0 - 1.0).abs() < 1e-3, "{}", summary.at(97.0));
+        assert!(summary.percentiles.is_sorted_by(|a, b| a.p < b.p && a.us <= b.us));
+        assert_eq!(of(1..=10).summary(Some(99.0)), of(1..=10).summary(None), "none is there twice");
+    }
+
+    #[test]
     fn merged_histograms_are_the_histogram_of_all() {
         let mut merged = of((1..=1000).step_by(2));
         merged.merge(&of((2..=1000).step_by(2)));
-        let (merged, all) = (merged.summary(), of(1..=1000).summary());
+        let (merged, all) = (merged.summary(None), of(1..=1000).summary(None));
         assert_eq!(merged.percentiles, all.percentiles);
         assert!((merged.std_us - all.std_us).abs() < 1e-3);
     }
 
     #[test]
     fn nothing_has_figures_too() {
-        let summary = Latencies::new().summary();
+        let summary = Latencies::new().summary(None);
         assert_eq!((summary.avg_us, summary.std_us, summary.at(99.0)), (0.0, 0.0, 0.0));
         let mut endless = Latencies::new();
         endless.record(Duration::MAX);

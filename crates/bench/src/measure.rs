@@ -52,6 +52,14 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// Which percentile it is.
+    pub fn percentile(self) -> Option<f64> {
+        match self {
+            Self::Mean => None,
+            Self::Percentile(percent) => Some(percent),
+        }
+    }
+
     /// Its value.
     pub fn of(self, latencies: &Latencies) -> Duration {
         match self {
@@ -97,10 +105,14 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// Whether the latency is within the threshold, where there is one; nothing answered is not.
+    /// Whether the load was carried within the threshold, where there is one: something was answered, nothing was
+    /// refused (a refusal is quick, and has no latency), and the latency is not above it.
     pub fn is_within(&self, rules: &Rules) -> bool {
-        let latencies = &self.result.tally.latencies;
-        rules.threshold.is_none_or(|most| latencies.count() > 0 && rules.metric.of(latencies) <= most)
+        let tally = &self.result.tally;
+        let latencies = &tally.latencies;
+        rules.threshold.is_none_or(|most| {
+            tally.failed() == 0 && latencies.count() > 0 && rules.metric.of(latencies) <= most
+        })
     }
 }
 

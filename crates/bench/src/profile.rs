@@ -84,8 +84,8 @@ pub async fn profile<D: Driver>(
         let generator = Generator::start(driver, profile.load(load), profile.threads, requests)?;
         let measured = measure(generator.counts(), beginning, probe, &profile.rules, stop).await;
         let ending = generator.finish()?;
-        within = measured.is_within(&profile.rules);
         let level = Level::new(load, &measured, ending, profile);
+        within = level.within;
         tell(report, &level)?;
         report.levels.push(level);
     }

@@ -80,6 +80,7 @@ impl Recorder {
 
     pub(crate) fn failed(&self, error: &str) {
         self.with(|tally| tally.count_error(error, 1));
+        self.progress.failed.fetch_add(1, Ordering::Relaxed);
         self.progress.finish_one();
     }
 
@@ -109,6 +110,8 @@ pub struct Progress {
     /// How many may begin.
     most: u64,
     done: AtomicU64,
+    /// How many of these failed; recorders are emptied, this is not.
+    failed: AtomicU64,
     /// How many to be done somebody waits for.
     awaited: AtomicU64,
     reached: Notify,
@@ -121,6 +124,7 @@ impl Progress {
             begun: AtomicU64::new(0),
             most: most.unwrap_or(u64::MAX),
             done: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
             awaited: AtomicU64::new(u64::MAX),
             reached: Notify::new(),
         }
@@ -135,6 +139,11 @@ impl Progress {
     /// How many are done, successful or not.
     pub(crate) fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
+    }
+
+    /// How many failed.
+    pub(crate) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// How many were begun and are not done.

@@ -155,3 +155,15 @@ async fn a_server_that_answers_nothing_is_not_waited_for() {
     let threshold = Rules { threshold: Some(ms(5)), ..rules(SECOND) };
     assert!(!failing.is_within(&threshold) && failing.is_within(&rules(SECOND)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn quick_refusals_do_not_carry_a_load() {
+    let progress = Arc::new(Progress::new(Some(2)));
+    let recorders = [Arc::new(Recorder::new(progress.clone()))];
+    recorders[0].succeeded(ms(1), Stages::default());
+    recorders[0].failed("status 429");
+    let found = measure_now(&recorders, &progress, &rules(WindowRule::All(2)), &Stop::default()).await;
+    let threshold = Rules { threshold: Some(ms(5)), ..rules(SECOND) };
+    assert!(!found.is_within(&threshold) && found.is_within(&rules(SECOND)));
+    assert_eq!(progress.failed(), 1, "also once the recorders are empty");
+}

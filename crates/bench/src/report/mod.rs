@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::arrivals::Distribution;
 use crate::generator::Ending;
 use crate::latency::LatencySummary;
-use crate::measure::{Measured, Metric, WindowRule};
+use crate::measure::{Measured, WindowRule};
 use crate::profile::{Loads, Profile};
 use crate::reading::{Split, Usage};
 
@@ -116,10 +116,6 @@ impl Settings {
             WindowRule::Count(count) => (None, Some(count), false),
             WindowRule::All(count) => (None, Some(count), true),
         };
-        let percentile = match profile.rules.metric {
-            Metric::Mean => None,
-            Metric::Percentile(percentile) => Some(percentile),
-        };
         Self {
             load,
             limit: range.end,
@@ -127,7 +123,7 @@ impl Settings {
             window_ms,
             window_requests,
             one_window,
-            percentile,
+            percentile: profile.rules.metric.percentile(),
             stability_percent: profile.rules.stability_percent,
             threshold_ms: profile.rules.threshold.map(|most| most.as_secs_f64() * 1e3),
             threads: profile.threads,
@@ -160,7 +156,7 @@ pub struct Level {
     pub wait_us: f64,
     /// The mean from there to its end.
     pub receive_us: f64,
-    /// Requests that failed, by what was said.
+    /// Requests that failed in those windows, by what was said.
     pub errors: BTreeMap<String, u64>,
     /// Requests of an open loop that started more than a millisecond late.
     pub delayed: u64,
@@ -168,6 +164,9 @@ pub struct Level {
     pub unsent: u64,
     /// Requests without an answer at the end of the load.
     pub unanswered: u64,
+    /// Requests that failed at any time of the load, also before the windows that the figures are of.
+    #[serde(default)]
+    pub failed_ever: u64,
     /// What the server says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<Split>,
@@ -213,7 +212,7 @@ impl Level {
             seconds,
             requests,
             throughput: window.rate() * profile.batch_size as f64,
-            latency: tally.latencies.summary(),
+            latency: tally.latencies.summary(profile.rules.metric.percentile()),
             send_us: mean_us(tally.stages.send),
             wait_us: mean_us(tally.stages.wait),
             receive_us: mean_us(tally.stages.receive),
@@ -221,6 +220,7 @@ impl Level {
             delayed: tally.delayed,
             unsent: ending.unsent,
             unanswered: ending.unanswered,
+            failed_ever: ending.failed,
             // A server that counted nothing counts something else.
             server: window.server.split.clone().filter(|split| split.requests > 0),
             process: window.server.usage.map(figures),
@@ -228,7 +228,12 @@ impl Level {
         }
     }
 
-    /// Requests that failed, and those without an answer.
+    /// Whether every request of the whole load was answered well, and there were any.
+    pub fn all_answered(&self) -> bool {
+        self.requests > 0 && self.failed_ever == 0 && self.failed() == 0
+    }
+
+    /// Requests that failed in the windows that the figures are of, and those without an answer at the end.
     pub fn failed(&self) -> u64 {
         self.errors.values().sum::<u64>() + self.unanswered
     }

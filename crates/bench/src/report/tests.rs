@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::measure::{Rules, Window};
+use crate::measure::{Metric, Rules, Window};
 use crate::profile::Search;
 use crate::reading::Between;
 use crate::tally::Tally;
@@ -90,7 +90,7 @@ fn troubled() -> Report {
     measured.result.server.usage =
         Some(Usage { cpu: Duration::from_millis(1500), rss_sum: 200 << 20, samples: 2, rss_peak: peak });
     measured.result.server.own_cpu = Duration::from_millis(2900);
-    let ending = Ending { unsent: 11, unanswered: 2 };
+    let ending = Ending { unsent: 11, unanswered: 2, failed: 30 };
     report(&profile, vec![Level::new(300.0, &measured, ending, &profile)])
 }
 
@@ -177,6 +177,16 @@ Inferences/Second vs. Client p98 Batch Latency
 Request Rate: 300, throughput: 200 infer/sec, latency 6001 usec
 ";
     assert_eq!(text(&troubled()), expected);
+}
+
+#[test]
+fn a_failure_outside_the_last_windows_is_not_forgotten() {
+    let profile = profile();
+    let level = |ending| Level::new(2.0, &measured(), ending, &profile);
+    assert!(level(Ending::default()).all_answered());
+    let early = level(Ending { failed: 1, ..Ending::default() });
+    assert!(!early.all_answered() && early.failed() == 0, "the figures are of the last windows");
+    assert!(!level(Ending { unanswered: 1, ..Ending::default() }).all_answered());
 }
 
 #[test]

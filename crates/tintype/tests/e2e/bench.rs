@@ -89,10 +89,12 @@ fn what_cannot_be_measured_is_an_error() {
     let server = Server::start(&fixture.mar(), &[]);
     let (url, image, broken) = (server.url.as_str(), fixture.text("green.png"), fixture.text("broken.jpg"));
     let nowhere = "http://127.0.0.1:1";
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 11] = [
         (&[nowhere, &image], 74, "cannot connect to `127.0.0.1:1`"),
         (&[url, &broken], 65, "the first request failed: status 400"),
         (&[url], 64, "there is nothing to send"),
+        (&[url, &image, "-b", "2"], 64, "`-b` is of tensors"),
+        (&["absent.mar", &image, "--in-process", "-b", "2"], 64, "`-b` is of tensors"),
         (&[url, "-m", "absent"], 66, "absent"),
         (&[url, "-m", "red-green-blue", "--shape", "nix:3"], 64, "no such input"),
         (&[url, &image, "--concurrency-range", "1:2:0.5"], 64, "whole numbers"),

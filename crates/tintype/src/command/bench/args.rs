@@ -324,6 +324,14 @@ impl MeasureArgs {
         }
     }
 
+    /// Refuses a batch that no request would carry: throughput would count its rows all the same.
+    pub(super) fn check_batch(&self, service: Service) -> Result<()> {
+        if self.batch_size > 1 && service != Service::Triton {
+            return Err(invalid("`-b` is of tensors, which only servers of the kind `triton` take"));
+        }
+        Ok(())
+    }
+
     /// The kind of the server: what was said, or KServe where a model is named.
     pub(super) fn service(&self) -> Service {
         match self.service_kind {

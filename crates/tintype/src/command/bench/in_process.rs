@@ -24,6 +24,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Loads the model, and measures how it classifies the images.
 pub(super) fn measure(args: &MeasureArgs, run: Run) -> Result<Report> {
+    args.check_batch(Service::Tintype)?;
     let path = args.target.as_deref().unwrap_or_default();
     let package = model::open(Path::new(path), &args.options)?;
     let images = source::read(args, Service::Tintype)?.into_iter().map(|input| match input {

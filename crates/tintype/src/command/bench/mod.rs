@@ -18,7 +18,7 @@ use tintype_bench::probe::ServerProbe;
 use tintype_bench::process::ServerProcess;
 use tintype_bench::profile::{Profile, profile};
 use tintype_bench::reading::{Probe, Usage};
-use tintype_bench::report::{Report, Settings};
+use tintype_bench::report::{Level, Report, Settings};
 use tintype_bench::stop::Stop;
 use tintype_core::{Error, ErrorKind, Result};
 
@@ -46,8 +46,7 @@ fn measure(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
     let run = Run { profile, stop, output };
     let report =
         if args.in_process { in_process::measure(args, run) } else { block_on(over_sockets(args, run)) }?;
-    let failed = report.levels.iter().any(|level| level.failed() > 0 || level.requests == 0);
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if report.levels.iter().all(Level::all_answered) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn over_sockets(args: &MeasureArgs, run: Run) -> Result<Report> {

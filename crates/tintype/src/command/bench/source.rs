@@ -62,13 +62,15 @@ impl Source {
             model: args.model_name.clone(),
             version: args.model_version.clone(),
         };
-        let (mut server, target) = if is_model(&typed, args) {
+        let of_model = is_model(&typed, args);
+        if of_model && service == Service::Tintype && args.service_kind.is_none() && files(args).is_empty() {
+            // Without a picture, tensors.
+            service = Service::Triton;
+        }
+        args.check_batch(service)?;
+        let (mut server, target) = if of_model {
             if args.server_command.is_some() {
                 return Err(invalid("`--server-command` needs the address of the server, not a model"));
-            }
-            if service == Service::Tintype && args.service_kind.is_none() && files(args).is_empty() {
-                // Without a picture, tensors.
-                service = Service::Triton;
             }
             if service == Service::Triton && endpoint.model.is_empty() {
                 endpoint.model = name_of(Path::new(&typed))?;
@@ -190,6 +192,9 @@ async fn inputs(
             }
             Input::Body(json) if input::is_data(&json) => {
                 inputs.extend(input::tensors(&json, &facts, &options)?.into_iter().map(Input::Tensors));
+            }
+            _ if options.batch_size > 1 => {
+                return Err(invalid("`-b` is of tensors, and a JSON body is sent as it is"));
             }
             other => inputs.push(other),
         }
