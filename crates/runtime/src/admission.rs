@@ -164,9 +164,9 @@ impl Admission {
         .with_retry_after(needed.clamp(*RETRY_AFTER.start(), *RETRY_AFTER.end())))
     }
 
-    /// Learns how long an answered request took.
-    pub(crate) fn observe(&self, latency: Duration) {
-        self.pace().answered(Instant::now(), latency, self.in_flight().saturating_sub(1));
+    /// Learns how long a request took that is answered at `now`.
+    pub(crate) fn observe(&self, now: Instant, latency: Duration) {
+        self.pace().answered(now, latency, self.in_flight().saturating_sub(1));
         let new = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         let old = self.latency_micros.load(Ordering::Relaxed);
         let mean = if old == 0 { new } else { old - old / 8 + new / 8 };
@@ -234,12 +234,12 @@ mod tests {
         let door = door(1, 1 << 20);
         let _place = door.admit(0).unwrap();
         for _ in 0..50 {
-            door.observe(Duration::from_secs(4));
+            door.observe(Instant::now(), Duration::from_secs(4));
         }
         let after = door.admit(0).unwrap_err().retry_after().unwrap();
         assert!((3.9..=4.1).contains(&after.as_secs_f64()), "{after:?}");
         for _ in 0..50 {
-            door.observe(Duration::from_secs(4000));
+            door.observe(Instant::now(), Duration::from_secs(4000));
         }
         assert_eq!(door.admit(0).unwrap_err().retry_after(), Some(Duration::from_secs(60)));
     }

@@ -76,11 +76,11 @@ impl Admitted {
     /// # Errors
     /// `DeadlineExceeded`, saying how long it would take.
     pub fn by(self, deadline: tokio::time::Instant) -> Result<Self> {
-        let (model, now) = (&self.model, Instant::now());
+        let model = &self.model;
         model
             .admission
-            .check_deadline(now, Some(deadline.into()))
-            .inspect_err(|error| model.stats.failed(error.kind(), now - self.accepted))?;
+            .check_deadline(self.accepted, Some(deadline.into()))
+            .inspect_err(|error| model.stats.failed(error.kind(), self.accepted.elapsed()))?;
         Ok(self)
     }
 
@@ -173,7 +173,7 @@ impl Admitted {
             Ok(done) => {
                 model.stats.observe(Stage::Post, done.output);
                 model.stats.observe(Stage::Total, total);
-                model.admission.observe(total);
+                model.admission.observe(accepted + total, total);
                 model.stats.succeeded();
                 match done.rows {
                     0 => model.stats.counters.hit(total, done.output),
