@@ -10,8 +10,8 @@ answers with its running statistics, one that is still in the graph with those o
 
 A difference is the largest of a tensor's elements, as a share of the tensor's largest or of 1e-4 of the network's largest.
 `torch` is the same of PyTorch's float32: where a ReLU lies within rounding of a tie both are large, and that is no error
-of either. So the first of a few pictures is taken for which PyTorch's is below 1e-4, and a row is in order within the tolerance or within twice PyTorch's own difference. Every parameter of PyTorch must
-be accounted for. Prints a table in Markdown as it goes; exits with 1 when a row is not in order. Exports go to a
+of either. So the first of a few pictures is taken for which PyTorch's is below 1e-4, and a row is in order within the
+tolerance or within twice PyTorch's own difference. Every parameter of PyTorch must be accounted for. Prints a table in Markdown as it goes; exits with 1 when a row is not in order. Exports go to a
 temporary folder and are deleted one by one.
 
 Needs Python with torch, torchvision, timm, onnx and NumPy.
@@ -20,6 +20,7 @@ Needs Python with torch, torchvision, timm, onnx and NumPy.
 import argparse
 import copy
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -223,7 +224,7 @@ def main() -> int:
     step = options.step
     if step is None:
         subprocess.run(["cargo", "build", "-q", "-p", "tintype-engine", "--example", "step_of"], cwd=ROOT, check=True)
-        step = str(ROOT / "target/debug/examples/step_of")
+        step = str(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug/examples/step_of")
     failed = 0
     print("| network | exporter, operator set | gradients | torch | |\n|---|---|---|---|---|", flush=True)
     for network in options.networks or NETWORKS:

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// A second of the Gregorian calendar in UTC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Civil {
     /// The year, 1970 or later.
     pub year: u64,

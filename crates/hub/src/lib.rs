@@ -3,7 +3,7 @@
 //! * [`Repo`] is what `hf://owner/name@revision` means;
 //! * [`Settings`] is what the environment says, in the words of Python's `huggingface_hub` (`HF_ENDPOINT`, `HF_TOKEN`,
 //!   `HF_HOME`, `HF_HUB_OFFLINE`, …);
-//! * [`Hub`] fetches a file or lists them.
+//! * [`Hub`] lists files and fetches them, one or several of one commit.
 //!
 //! A file is asked for by revision; the hub answers with the commit, and a tag of the content under which the file lies in the
 //! `cache`, whose layout is that of `huggingface_hub`: what either has fetched, the other finds. A download that

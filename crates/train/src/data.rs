@@ -71,8 +71,8 @@ impl Dataset {
     /// Lists what lies at `root`, a folder, a table or a Parquet file.
     ///
     /// # Errors
-    /// `NotFound` or `Io` when a table, a folder or a Parquet file cannot be read; `InvalidArgument` when there is no image, a class
-    /// has none, or a table or Parquet file is not one.
+    /// `NotFound` or `Io` when a table, a folder or a Parquet file cannot be read; `InvalidArgument` when there is no
+    /// image, a class has none, or a table or Parquet file is not one.
     pub fn open(root: &Path) -> Result<Self> {
         if !root.is_dir() {
             let is_parquet = parquet::is_one(root);
@@ -81,7 +81,7 @@ impl Dataset {
         if let Some(table) = table::within(root) {
             return table::read(&table);
         }
-        let shards = parquet::within(root);
+        let shards = parquet::within(root)?;
         if !shards.is_empty() {
             parquet::check_complete(&shards)?;
             return parquet::read(&shards);

@@ -144,7 +144,7 @@ impl Left<'_> {
         package.spec.postprocess = results::fit(&answers, &config.calibration);
         answers.postprocess = package.spec.postprocess.clone();
         let evaluation = answers.evaluate();
-        board.pictures(summary.best_epoch, results::pictures::of(&answers));
+        board.pictures(summary.best_epoch, results::pictures::of(&answers, &evaluation.confusion));
         board.finish()?;
         for (name, value) in [
             ("val_accuracy", evaluation.accuracy),

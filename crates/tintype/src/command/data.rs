@@ -4,17 +4,17 @@ use std::path::{Path, PathBuf};
 
 use tintype_core::image::has_image_extension;
 use tintype_core::{Error, ErrorKind, Result};
-use tintype_hub::{Hub, Repo, RepoKind};
+use tintype_hub::{Repo, RepoKind};
 
 /// The folder that `place` means: fetched, where it is `hf://owner/name[@revision]`; otherwise none.
 ///
 /// # Errors
 /// `InvalidArgument` for another address that begins so; `NotFound` when the repository has no images; those of
-/// [`Hub::fetch_file`].
-pub fn fetched(place: &Path, hub: impl FnOnce() -> Hub) -> Result<Option<PathBuf>> {
+/// [`tintype_hub::Hub::fetch_file`].
+pub fn fetched(place: &Path) -> Result<Option<PathBuf>> {
     let Some(address) = place.to_str().filter(|text| text.starts_with("hf://")) else { return Ok(None) };
     let repo = Repo::parse(address, RepoKind::Dataset)?;
-    let hub = hub();
+    let hub = super::hub::from_env();
     let files = hub.list_files(&repo)?;
     let wanted = images(&files);
     if wanted.is_empty() {
@@ -51,9 +51,8 @@ mod tests {
 
     #[test]
     fn folders_stay_folders_and_a_wrong_address_is_refused() {
-        let nobody = || -> Hub { unreachable!("nothing is on a hub") };
-        assert_eq!(fetched(Path::new("photos"), nobody).unwrap(), None);
-        let error = fetched(Path::new("hf://a/b/c"), nobody).unwrap_err();
+        assert_eq!(fetched(Path::new("photos")).unwrap(), None);
+        let error = fetched(Path::new("hf://a/b/c")).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     }
 }

@@ -45,11 +45,12 @@ pub struct EvaluateArgs {
 /// Prints the figures; exit code 1 when any file could not be read.
 pub fn run(args: EvaluateArgs) -> anyhow::Result<ExitCode> {
     let package = model::open(&args.model, &args.options)?;
+    // Before Ctrl-C means to finish what was begun: a download has no end to come to.
+    let fetched = super::data::fetched(&args.data)?;
+    let data = fetched.as_ref().unwrap_or(&args.data);
     let backend = OrtBackend::new()?;
     let options = EvaluateOptions { threads: args.threads, stop: interrupt::stop_on_ctrl_c()? };
     let mut progress = Progress::new();
-    let fetched = super::data::fetched(&args.data, super::hub::from_env)?;
-    let data = fetched.as_ref().unwrap_or(&args.data);
     let judged = tintype_train::evaluate(&package, data, &backend, &options, &mut progress)?;
     progress.finish();
     if let Some(path) = &args.report {

@@ -3,12 +3,13 @@
 //! What the words mean is `tintype_train::config`'s business, what happens `tintype_train::train`'s; here are progress,
 //! Ctrl-C and the last words.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tintype_engine::ort::OrtBackend;
-use tintype_train::config::{self, Composer, DataConfig, Search};
+use tintype_train::config::{self, Composer, Search};
 use tintype_train::sweep::{Sweep, Swept};
 use tintype_train::{Outcome, runs};
 
@@ -97,7 +98,14 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        sweep.data().try_for_each(fetch)?;
+        // Once for all runs, so that all are of one commit.
+        let mut places = BTreeMap::new();
+        for data in sweep.data() {
+            if !places.contains_key(&data.path) {
+                places.insert(data.path.clone(), super::data::fetched(&data.path)?);
+            }
+            data.fetched = places.get(&data.path).cloned().flatten();
+        }
         let backend = OrtBackend::new()?;
         let stop = interrupt::stop_on_ctrl_c()?;
         let mut progress = Progress::new();
@@ -116,7 +124,8 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
             }
         }
         None => {
-            fetch(&mut resolved.config.data)?;
+            let data = &mut resolved.config.data;
+            data.fetched = super::data::fetched(&data.path)?;
             let backend = OrtBackend::new()?;
             let stop = interrupt::stop_on_ctrl_c()?;
             let mut progress = Progress::new();
@@ -126,11 +135,6 @@ pub fn run(args: TrainArgs) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn fetch(data: &mut DataConfig) -> tintype_core::Result<()> {
-    data.fetched = super::data::fetched(&data.path, super::hub::from_env)?;
-    Ok(())
 }
 
 impl TrainArgs {

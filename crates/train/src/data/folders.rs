@@ -84,6 +84,11 @@ pub(super) fn no_image(what: &str, folder: &Path) -> Error {
 
 /// The images under a folder, at most so deep.
 pub(super) fn under(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
+    files(folder, depth, has_image_extension)
+}
+
+/// The files under a folder that are wanted, at most so deep, sorted by path; hidden ones are passed over.
+pub(super) fn files(folder: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let visible = |e: &walkdir::DirEntry| e.depth() == 0 || !e.file_name().to_string_lossy().starts_with('.');
     let walk = WalkDir::new(folder).max_depth(depth).follow_links(true).sort_by_file_name();
@@ -92,7 +97,7 @@ pub(super) fn under(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
             let path = e.path().unwrap_or(folder).to_owned();
             Error::new(ErrorKind::Io, format!("`{}`: {e}", path.display())).with_source(e)
         })?;
-        if entry.file_type().is_file() && has_image_extension(entry.path()) {
+        if entry.file_type().is_file() && wanted(entry.path()) {
             found.push(entry.into_path());
         }
     }

@@ -24,10 +24,9 @@ use parquet::data_type::{ByteArray, ByteArrayType, DataType, Int32Type, Int64Typ
 use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, RowGroupReader, SerializedFileReader};
 use tintype_core::{Error, ErrorKind, Result};
-use walkdir::WalkDir;
 
 use super::origin::Row;
-use super::{Dataset, Origin, Part};
+use super::{Dataset, Origin, Part, folders};
 use columns::{Columns, LabelType};
 
 const KIND: &str = "Parquet file";
@@ -44,25 +43,15 @@ pub(super) fn is_one(path: &Path) -> bool {
 }
 
 /// The Parquet files in a folder, sorted by path; hidden ones are passed over.
-pub(super) fn within(root: &Path) -> Vec<PathBuf> {
-    let visible = |e: &walkdir::DirEntry| e.depth() == 0 || !e.file_name().to_string_lossy().starts_with('.');
-    let walk = WalkDir::new(root).max_depth(DEPTH).follow_links(true).sort_by_file_name();
-    let entries = walk.into_iter().filter_entry(visible).flatten();
-    entries
-        .filter(|e| is_one(e.path()) && e.file_type().is_file())
-        .map(walkdir::DirEntry::into_path)
-        .collect()
+///
+/// # Errors
+/// `Io` when a folder cannot be read.
+pub(super) fn within(root: &Path) -> Result<Vec<PathBuf>> {
+    folders::files(root, DEPTH, is_one)
 }
 
-/// A labelled image of a shard.
-struct Found {
-    shard: Arc<Path>,
-    number: usize,
-    start: u64,
-    length: usize,
-    class: String,
-    part: Option<Part>,
-}
+/// An image with its class and what it is for.
+type Labelled = (Origin, String, Option<Part>);
 
 /// The images of these files that have a label.
 ///
@@ -90,12 +79,8 @@ pub(super) fn read(shards: &[PathBuf]) -> Result<Dataset> {
         let place = shards.first().map(|shard| shard.display().to_string()).unwrap_or_default();
         return Err(Error::new(ErrorKind::InvalidArgument, format!("`{place}` has no labelled image")));
     }
-    let file = unpacked.finish()?;
-    let sample = |found: Found| {
-        let Found { shard, number, start, length, class, part } = found;
-        (Origin::Row(Row { shard, number, unpacked: Arc::clone(&file), start, length }), class, part)
-    };
-    Dataset::new(found.into_iter().map(sample).collect()).learnable()
+    unpacked.finish()?;
+    Dataset::new(found).learnable()
 }
 
 /// Checks that no shard of a folder is missing, where their names say how many there are.
@@ -132,13 +117,16 @@ fn part_of(shard: &Path) -> Option<Part> {
 /// The bytes of images, one after the other, in a file without a name.
 struct Unpacked {
     file: BufWriter<File>,
+    /// The same file, for those who read it.
+    shared: Arc<Mutex<File>>,
     length: u64,
 }
 
 impl Unpacked {
     fn new() -> Result<Self> {
         let file = tempfile::tempfile().map_err(no_room)?;
-        Ok(Self { file: BufWriter::with_capacity(1 << 20, file), length: 0 })
+        let shared = Arc::new(Mutex::new(file.try_clone().map_err(no_room)?));
+        Ok(Self { file: BufWriter::with_capacity(1 << 20, file), shared, length: 0 })
     }
 
     /// Where the bytes lie from now on.
@@ -149,9 +137,8 @@ impl Unpacked {
         Ok(start)
     }
 
-    fn finish(self) -> Result<Arc<Mutex<File>>> {
-        let file = self.file.into_inner().map_err(|e| no_room(e.into_error()))?;
-        Ok(Arc::new(Mutex::new(file)))
+    fn finish(mut self) -> Result<()> {
+        self.file.flush().map_err(no_room)
     }
 }
 
@@ -176,7 +163,7 @@ impl Shard {
     }
 
     /// Copies the images that have a label, and lists them.
-    fn unpack(&self, unpacked: &mut Unpacked, found: &mut Vec<Found>) -> Result<()> {
+    fn unpack(&self, unpacked: &mut Unpacked, found: &mut Vec<Labelled>) -> Result<()> {
         let mut first = 0;
         for index in 0..self.reader.num_row_groups() {
             let group = self.reader.get_row_group(index).map_err(|e| damaged(&e))?;
@@ -190,8 +177,9 @@ impl Shard {
                 let bytes =
                     bytes.ok_or_else(|| invalid(format!("row {number}: expected an image, found none")))?;
                 let start = unpacked.add(bytes.data())?;
-                let (shard, class) = (Arc::clone(&self.path), class.clone());
-                found.push(Found { shard, number, start, length: bytes.len(), class, part: self.part });
+                let (shard, unpacked) = (Arc::clone(&self.path), Arc::clone(&unpacked.shared));
+                let row = Row { shard, number, unpacked, start, length: bytes.len() };
+                found.push((Origin::Row(row), class.clone(), self.part));
                 Ok(())
             })?;
             if row != classes.len() {

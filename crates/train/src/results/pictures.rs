@@ -11,14 +11,13 @@ const MISTAKES: usize = 8;
 /// About the side of the matrix's picture, in pixels; a cell has at least one.
 const SIDE: usize = 320;
 
-/// The pictures with their tags.
-pub(crate) fn of(answers: &Answers) -> Vec<(String, Encoded)> {
+/// The pictures with their tags; `counts` is the confusion matrix.
+pub(crate) fn of(answers: &Answers, counts: &[Vec<u64>]) -> Vec<(String, Encoded)> {
     let mistakes = worst(answers, MISTAKES).into_iter().enumerate().filter_map(|(place, mistake)| {
         let (truth, answer) = (&answers.labels[mistake.truth], &answers.labels[mistake.answer]);
         Some((format!("mistakes/{}: {truth} as {answer}", place + 1), small(&mistake.image)?))
     });
-    let counts = answers.confusion().evaluate(&answers.labels).confusion;
-    mistakes.chain(matrix(&counts).map(|picture| ("val/confusion".to_owned(), picture))).collect()
+    mistakes.chain(matrix(counts).map(|picture| ("val/confusion".to_owned(), picture))).collect()
 }
 
 /// A row a true class, a column an answer: the darker, the larger the share of the row.

@@ -28,7 +28,7 @@ pub(super) struct Columns {
 }
 
 /// The type of labels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum LabelType {
     I32,
     I64,
@@ -80,9 +80,10 @@ impl Columns {
             Some(index) => self.names.get(index).cloned(),
             None => None,
         };
-        let expected = if self.names.is_empty() { usize::MAX } else { self.names.len() };
         class.map(Some).ok_or_else(|| {
-            invalid(format!("row {row}: expected a label of 0 or more and below {expected}, found {label}"))
+            let known = self.names.len();
+            let below = if known == 0 { String::new() } else { format!(" and below {known}") };
+            invalid(format!("row {row}: expected a label of 0 or more{below}, found {label}"))
         })
     }
 }
