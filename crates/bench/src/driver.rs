@@ -6,7 +6,6 @@ use std::future::Future;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use tintype_core::Result;
 
 /// Opens lanes. Every thread has a clone.
@@ -31,7 +30,7 @@ pub trait Lane {
 }
 
 /// Where the time of a request went, as far as a driver knows.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stages {
     /// Handing the request over.
     pub send: Duration,

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use tintype_core::{Error, ErrorKind, Result};
 
@@ -13,9 +12,6 @@ use crate::load::{Open, closed, open};
 use crate::measure::Counts;
 use crate::stop::Stop;
 use crate::tally::{Progress, Recorder};
-
-/// How long requests that are under way at the end may take.
-const LAST_ANSWERS: Duration = Duration::from_secs(10);
 
 /// A load.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -52,7 +48,7 @@ pub struct Generator {
     recorders: Vec<Arc<Recorder>>,
     progress: Arc<Progress>,
     stop: Stop,
-    threads: Vec<JoinHandle<Result<u64>>>,
+    threads: Vec<JoinHandle<Result<()>>>,
 }
 
 impl Generator {
@@ -97,14 +93,12 @@ impl Generator {
     /// What ended a thread before its time.
     pub fn finish(mut self) -> Result<Ending> {
         self.stop.request();
-        let mut unsent = 0;
         for thread in self.threads.drain(..) {
             let ended = thread.join();
-            unsent +=
-                ended.map_err(|_| Error::new(ErrorKind::Internal, "a thread of the load panicked"))??;
+            ended.map_err(|_| Error::new(ErrorKind::Internal, "a thread of the load panicked"))??;
         }
         let progress = &self.progress;
-        Ok(Ending { unsent, unanswered: progress.under_way(), failed: progress.failed() })
+        Ok(Ending { unsent: progress.unsent(), unanswered: progress.under_way(), failed: progress.failed() })
     }
 }
 
@@ -124,39 +118,28 @@ struct Share {
 }
 
 impl Share {
-    fn send<D: Driver>(self, driver: &D, recorder: &Recorder, stop: &Stop) -> Result<u64> {
+    fn send<D: Driver>(self, driver: &D, recorder: &Recorder, stop: &Stop) -> Result<()> {
         let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let tokio = tokio.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
         let Self { load, index, of } = self;
         tokio.block_on(async {
-            let load = async {
-                match load {
-                    Load::Concurrency(workers) => {
-                        let mine = workers / of + usize::from(index < workers % of);
-                        closed(driver, mine, recorder, stop).await;
-                        Ok(0)
-                    }
-                    Load::Rate { rate, distribution, seed, most_outstanding } => {
-                        let arrivals = Arrivals::new(rate / of as f64, distribution, seed + index as u64);
-                        let arrivals = match distribution {
-                            Distribution::Constant => arrivals.shifted(index as f64 / of as f64),
-                            // Several Poisson processes are one.
-                            Distribution::Poisson => arrivals,
-                        };
-                        let most_workers = most_outstanding.div_ceil(of);
-                        let plan = Open { arrivals, most_workers, alarm: Alarm::precise()? };
-                        open(driver, plan, recorder, stop).await
-                    }
+            match load {
+                Load::Concurrency(workers) => {
+                    let mine = workers / of + usize::from(index < workers % of);
+                    closed(driver, mine, recorder, stop).await;
+                    Ok(())
                 }
-            };
-            let too_late = async {
-                stop.requested().await;
-                tokio::time::sleep(LAST_ANSWERS).await;
-            };
-            tokio::select! {
-                unsent = load => unsent,
-                // `Progress` knows how many these are.
-                () = too_late => Ok(0),
+                Load::Rate { rate, distribution, seed, most_outstanding } => {
+                    let arrivals = Arrivals::new(rate / of as f64, distribution, seed + index as u64);
+                    let arrivals = match distribution {
+                        Distribution::Constant => arrivals.shifted(index as f64 / of as f64),
+                        // Several Poisson processes are one.
+                        Distribution::Poisson => arrivals,
+                    };
+                    let most_workers = most_outstanding.div_ceil(of);
+                    let plan = Open { arrivals, most_workers, alarm: Alarm::precise()? };
+                    open(driver, plan, recorder, stop).await
+                }
             }
         })
     }

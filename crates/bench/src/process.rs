@@ -128,11 +128,6 @@ pub struct Taken {
 }
 
 impl ProcessTree {
-    /// This process and its descendants.
-    pub fn own() -> Self {
-        Self { root: std::process::id() }
-    }
-
     /// Looks at every process of the tree; one that ends meanwhile counts nothing.
     pub fn look(self) -> Taken {
         let (mut taken, mut todo) = (Taken::default(), vec![self.root]);
@@ -155,7 +150,7 @@ impl ProcessTree {
 }
 
 /// CPU time of this process alone.
-pub fn own_cpu() -> Duration {
+pub(crate) fn own_cpu() -> Duration {
     let stat = Process::myself().and_then(|process| process.stat());
     let ticks = stat.map_or(0, |stat| stat.utime + stat.stime);
     Duration::from_secs_f64(ticks as f64 / procfs::ticks_per_second() as f64)

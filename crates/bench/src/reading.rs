@@ -167,7 +167,7 @@ impl AddAssign<&Split> for Split {
 }
 
 /// What processes took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// CPU time.
     pub cpu: Duration,

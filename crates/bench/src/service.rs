@@ -2,7 +2,6 @@
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use serde::{Deserialize, Serialize};
 use tintype_api::PredictJson;
 use tintype_api::kserve::{Request, ask};
 use tintype_core::{Error, ErrorKind, Result};
@@ -11,18 +10,15 @@ use crate::control::model_path;
 use crate::transport::http::Prepared;
 
 /// A kind of server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// `POST /predict` with the image as it is.
     Tintype,
     /// KServe v2, as Triton speaks it.
     Triton,
     /// `POST /predictions/MODEL` with a form.
-    #[serde(rename = "torchserve")]
     TorchServe,
     /// `POST /predict` with the image as base64 in JSON.
-    #[serde(rename = "litserve")]
     LitServe,
     /// The same at `POST /predict/`.
     ModelServing,

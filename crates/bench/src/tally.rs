@@ -112,6 +112,8 @@ pub struct Progress {
     done: AtomicU64,
     /// How many of these failed; recorders are emptied, this is not.
     failed: AtomicU64,
+    /// How many were due and never begun, also where no more may begin.
+    overdue: AtomicU64,
     /// How many to be done somebody waits for.
     awaited: AtomicU64,
     reached: Notify,
@@ -125,6 +127,7 @@ impl Progress {
             most: most.unwrap_or(u64::MAX),
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            overdue: AtomicU64::new(0),
             awaited: AtomicU64::new(u64::MAX),
             reached: Notify::new(),
         }
@@ -144,6 +147,17 @@ impl Progress {
     /// How many failed.
     pub(crate) fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Counts `count` that were due at the end and never begun.
+    pub(crate) fn overdue(&self, count: u64) {
+        self.overdue.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How many were due, might have begun, and did not.
+    pub(crate) fn unsent(&self) -> u64 {
+        let left = self.most.saturating_sub(self.begun.load(Ordering::Relaxed));
+        self.overdue.load(Ordering::Relaxed).min(left)
     }
 
     /// How many were begun and are not done.

@@ -4,7 +4,7 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
 
-use super::worker::Worker;
+use super::{too_late, worker::Worker};
 use crate::driver::Driver;
 use crate::stop::Stop;
 use crate::tally::Recorder;
@@ -21,5 +21,9 @@ pub async fn closed<D: Driver>(driver: &D, workers: usize, recorder: &Recorder, 
         }
     };
     let mut workers: FuturesUnordered<_> = (0..workers).map(worker).collect();
-    while workers.next().await.is_some() {}
+    tokio::select! {
+        () = async { while workers.next().await.is_some() {} } => {}
+        // `Progress` knows how many are under way.
+        () = too_late(stop) => {}
+    }
 }

@@ -14,7 +14,7 @@ use tintype_core::Result;
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
-use super::worker::Worker;
+use super::{too_late, worker::Worker};
 use crate::alarm::Alarm;
 use crate::arrivals::Arrivals;
 use crate::driver::Driver;
@@ -35,12 +35,12 @@ pub struct Open {
     pub alarm: Alarm,
 }
 
-/// Starts requests at their times until `stop`, or until no more may begin; then says how many were due by then and
-/// never started.
+/// Starts requests at their times until `stop`, or until no more may begin. How many were due by then and never started
+/// is counted where `recorder` has its progress.
 ///
 /// # Errors
 /// `Io` when the alarm fails.
-pub async fn open<D: Driver>(driver: &D, plan: Open, recorder: &Recorder, stop: &Stop) -> Result<u64> {
+pub async fn open<D: Driver>(driver: &D, plan: Open, recorder: &Recorder, stop: &Stop) -> Result<()> {
     let Open { arrivals, most_workers, alarm } = plan;
     let began = Instant::now();
     let turn = Mutex::new(Turn { arrivals: arrivals.peekable(), over: false });
@@ -50,6 +50,7 @@ pub async fn open<D: Driver>(driver: &D, plan: Open, recorder: &Recorder, stop: 
     let mut workers = FuturesUnordered::new();
     workers.push(crew.work());
     let mut stopped = None;
+    let mut too_late = std::pin::pin!(too_late(stop));
     loop {
         tokio::select! {
             biased;
@@ -59,11 +60,15 @@ pub async fn open<D: Driver>(driver: &D, plan: Open, recorder: &Recorder, stop: 
                 None => break,
             },
             () = joined.notified(), if workers.len() < most_workers => workers.push(crew.work()),
+            () = &mut too_late => break,
         }
     }
     drop(workers);
     let arrivals = turn.into_inner().arrivals;
-    Ok(stopped.map_or(0, |stopped| arrivals.take_while(|&due| due <= stopped).count() as u64))
+    if let Some(stopped) = stopped {
+        recorder.progress().overdue(arrivals.take_while(|&due| due <= stopped).count() as u64);
+    }
+    Ok(())
 }
 
 /// What workers share.

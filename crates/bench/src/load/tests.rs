@@ -61,16 +61,27 @@ struct Run {
 }
 
 async fn run_open(fake: Fake, rate: f64, most_workers: usize, seconds: u64) -> Run {
-    let recorder = Arc::new(Recorder::new(Arc::new(Progress::new(None))));
+    run_open_up_to(None, fake, (rate, most_workers), seconds).await
+}
+
+async fn run_open_up_to(
+    most: Option<u64>,
+    fake: Fake,
+    (rate, most_workers): (f64, usize),
+    seconds: u64,
+) -> Run {
+    let recorder = Arc::new(Recorder::new(Arc::new(Progress::new(most))));
     let stop = Stop::default();
     let arrivals = Arrivals::new(rate, Distribution::Constant, 0);
     let plan = Open { arrivals, most_workers, alarm: Alarm::Tokio };
     let began = Instant::now();
-    let (unsent, ()) = tokio::join!(open(&fake, plan, &recorder, &stop), async {
+    let (ended, ()) = tokio::join!(open(&fake, plan, &recorder, &stop), async {
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         stop.request();
     });
-    Run { tally: take(&[recorder]), unsent: unsent.unwrap(), took: began.elapsed() }
+    ended.unwrap();
+    let unsent = recorder.progress().unsent();
+    Run { tally: take(&[recorder]), unsent, took: began.elapsed() }
 }
 
 async fn run_closed(fake: &Fake, workers: usize, most: Option<u64>) -> Run {
@@ -127,6 +138,13 @@ async fn latency_is_counted_from_the_intended_start() {
     assert!((98..=100).contains(&run.tally.delayed), "all but the first, found {}", run.tally.delayed);
     assert!((99..=101).contains(&run.unsent), "half of 200, found {}", run.unsent);
     assert!(run.took < Duration::from_millis(1020), "it ends after the request that is under way");
+    // Nothing is answered in time: all but the first are unsent.
+    let stuck = run_open(Fake::new(60_000), 200.0, 1, 1).await;
+    assert_eq!((stuck.tally.latencies.count(), stuck.took), (0, Duration::from_secs(1) + LAST_ANSWERS));
+    assert!((199..=200).contains(&stuck.unsent), "found {}", stuck.unsent);
+    // Of a count of requests, none is unsent once all began, though the last ones are out.
+    let counted = run_open_up_to(Some(4), Fake::new(1500), (200.0, 4), 1).await;
+    assert_eq!((counted.tally.latencies.count(), counted.unsent), (4, 0));
 }
 
 #[tokio::test(start_paused = true)]

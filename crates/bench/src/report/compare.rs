@@ -11,9 +11,9 @@ pub fn compare(a: &Report, b: &Report) -> String {
     if a.settings.load != b.settings.load {
         let _ = writeln!(
             text,
-            "a is a {} and b a {}: they cannot be compared",
-            a.settings.load.title(),
-            b.settings.load.title()
+            "a is of a {} and b of a {}: they cannot be compared",
+            a.settings.load.described(),
+            b.settings.load.described()
         );
         return text;
     }
@@ -22,7 +22,8 @@ pub fn compare(a: &Report, b: &Report) -> String {
     for level in &a.levels {
         match b.levels.iter().find(|other| other.load == level.load) {
             Some(other) => {
-                text += &rows(level, other);
+                let unsettled = level.unsettled(&a.settings) || other.unsettled(&b.settings);
+                text += &rows(level, other, if unsettled { "  not stable" } else { "" });
             }
             None => {
                 let _ = writeln!(text, "{:<14}only in a", level.load);
@@ -35,7 +36,7 @@ pub fn compare(a: &Report, b: &Report) -> String {
     text
 }
 
-fn rows(a: &Level, b: &Level) -> String {
+fn rows(a: &Level, b: &Level, note: &str) -> String {
     let mut figures = vec![
         ("infer/sec", a.throughput, b.throughput),
         ("avg ms", a.latency.avg_us / 1e3, b.latency.avg_us / 1e3),
@@ -51,10 +52,9 @@ fn rows(a: &Level, b: &Level) -> String {
     if a.failed() + b.failed() > 0 {
         figures.push(("failed", a.failed() as f64, b.failed() as f64));
     }
-    let unstable = if a.stable && b.stable { "" } else { "  not stable" };
     let mut text = String::new();
     for (index, (name, a_value, b_value)) in figures.into_iter().enumerate() {
-        let (load, note) = if index == 0 { (a.load.to_string(), unstable) } else { (String::new(), "") };
+        let (load, note) = if index == 0 { (a.load.to_string(), note) } else { (String::new(), "") };
         let change = if a_value > 0.0 {
             format!("{:+.1} %", 100.0 * (b_value / a_value - 1.0))
         } else {

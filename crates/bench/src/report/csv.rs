@@ -58,14 +58,14 @@ pub fn to_csv(report: &Report, columns: Columns) -> String {
             let _ = write!(text, ",{:.0}", level.latency.at(*p));
         }
         if all {
-            text += &more(level);
+            text += &more(level, !level.unsettled(&report.settings));
         }
         text += "\n";
     }
     text
 }
 
-fn more(level: &Level) -> String {
+fn more(level: &Level, stable: bool) -> String {
     let exchange = level.send_us + level.receive_us;
     let mut text = format!(
         ",{:.0},{exchange:.0},{:.0},{},{},{},{},{}",
@@ -75,7 +75,7 @@ fn more(level: &Level) -> String {
         level.failed(),
         level.delayed,
         level.unsent,
-        level.stable
+        stable
     );
     text += &match &level.process {
         Some(p) => format!(

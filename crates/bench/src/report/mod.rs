@@ -99,6 +99,15 @@ impl LoadKind {
             Self::ConstantRate | Self::PoissonRate => "Request Rate",
         }
     }
+
+    /// The same in a sentence, with the distribution.
+    fn described(self) -> &'static str {
+        match self {
+            Self::Concurrency => "concurrency",
+            Self::ConstantRate => "constant request rate",
+            Self::PoissonRate => "poisson request rate",
+        }
+    }
 }
 
 impl Settings {
@@ -231,6 +240,11 @@ impl Level {
     /// Whether every request of the whole load was answered well, and there were any.
     pub fn all_answered(&self) -> bool {
         self.requests > 0 && self.failed_ever == 0 && self.failed() == 0
+    }
+
+    /// Whether the last windows disagreed; a single one with all requests has nothing to agree with.
+    pub fn unsettled(&self, settings: &Settings) -> bool {
+        !self.stable && !settings.one_window
     }
 
     /// Requests that failed in the windows that the figures are of, and those without an answer at the end.

@@ -54,10 +54,10 @@ fn table(report: &Report) -> String {
         let process = level.process.map_or(["–".to_owned(), "–".to_owned()], |p| {
             [format!("{:.2}", p.cpu_ms_per_request), format!("{:.0}", p.rss_peak_mib)]
         });
-        let note = match (level.stable || report.settings.one_window, level.within) {
-            (true, true) => "",
+        let note = match (level.unsettled(&report.settings), level.within) {
+            (false, true) => "",
             (_, false) => "beyond the limit",
-            (false, true) => "not stable",
+            (true, true) => "not stable",
         };
         let _ = write!(text, "<tr><th>{}</th><td>{:.1}</td>", level.load, level.throughput);
         for us in [latency.avg_us, latency.at(50.0), latency.at(90.0), latency.at(99.0), latency.max_us] {

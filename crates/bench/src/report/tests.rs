@@ -251,7 +251,27 @@ fn two_reports_are_compared_where_they_have_the_same_loads() {
         ["2", "infer/sec", "200.000", "250.000", "+25.0", "%", "not", "stable"]
     );
     assert!(text.contains("4             only in b"), "{text}");
-    assert!(compare(&a, &troubled()).contains("cannot be compared"));
+    assert!(compare(&a, &troubled()).contains("a concurrency and b of a poisson request rate: they cannot"));
+    let mut constant = troubled();
+    constant.settings.load = LoadKind::ConstantRate;
+    assert!(compare(&constant, &troubled()).contains("a constant request rate and b of a poisson"));
+}
+
+#[test]
+fn one_window_is_nowhere_called_unstable() {
+    let mut one = plain();
+    one.levels[0].stable = false;
+    one.settings.one_window = true;
+    assert!(!text(&one).contains("Not stable") && !compare(&one, &one).contains("not stable"));
+    assert!(!to_html(&one).contains("not stable") && to_csv(&one, Columns::All).contains(",true,"));
+}
+
+#[test]
+fn a_client_is_busy_by_the_threads_that_run() {
+    let mut busy = plain();
+    busy.settings.threads = 8;
+    busy.levels[0].client_cpu_percent = 190.0;
+    assert!(text(&busy).contains("used 95 % of its cores"), "two requests under way keep two threads");
 }
 
 #[test]

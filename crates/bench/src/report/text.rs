@@ -184,7 +184,7 @@ fn write_server(out: &mut String, level: &Level) -> fmt::Result {
 }
 
 fn write_notes(out: &mut String, settings: &Settings, level: &Level) -> fmt::Result {
-    if !level.stable && !settings.one_window {
+    if level.unsettled(settings) {
         let (seen, percent) = (level.windows, settings.stability_percent);
         let judged = seen.min(crate::stability::WINDOWS);
         writeln!(out, "  Not stable: the last {judged} of {seen} windows do not agree within {percent} %")?;
@@ -192,12 +192,17 @@ fn write_notes(out: &mut String, settings: &Settings, level: &Level) -> fmt::Res
     if !level.within {
         writeln!(out, "  Beyond the latency limit of {} msec", settings.threshold_ms.unwrap_or(0.0))?;
     }
-    let busy = level.client_cpu_percent / settings.threads as f64;
+    // No more threads run than there are requests under way.
+    let threads = match settings.load {
+        LoadKind::Concurrency => settings.threads.min(level.load as usize).max(1),
+        LoadKind::ConstantRate | LoadKind::PoissonRate => settings.threads,
+    };
+    let busy = level.client_cpu_percent / threads as f64;
     if busy > 90.0 {
         writeln!(
             out,
             "  The client used {busy:.0} % of its core{}: it may be what limits the throughput (`--max-threads`)",
-            plural(settings.threads)
+            plural(threads)
         )?;
     }
     Ok(())
