@@ -1,14 +1,16 @@
 //! A server that is started for the measurement, and what its processes take.
 
-use std::io::{BufRead, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use procfs::process::Process;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use tintype_core::{Error, ErrorKind, Result};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::ChildStdout;
 use tokio::time::Instant;
 
 /// How long a server may take to end by itself.
@@ -16,10 +18,27 @@ const GOODBYE: Duration = Duration::from_secs(10);
 /// Between two looks whether it is ready, or has ended.
 const LOOK: Duration = Duration::from_millis(2);
 
+/// The groups of servers that run now: whoever ends this process at once ends them before.
+static RUNNING: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// Kills every server that this process started, for when nothing will be dropped any more.
+pub fn kill_all() {
+    for &group in running().iter() {
+        // Already gone is as good.
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+}
+
+fn running() -> std::sync::MutexGuard<'static, Vec<Pid>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A running server; ended when dropped.
 #[derive(Debug)]
 pub struct ServerProcess {
     child: Child,
+    /// It and its children, which are signalled together.
+    group: Pid,
     began: Instant,
 }
 
@@ -39,27 +58,46 @@ impl ServerProcess {
     /// Starts `tintype serve …` and waits until it has said where it listens: the addresses it printed.
     ///
     /// # Errors
-    /// `Io` when it ends before that.
-    pub fn announcing(mut command: Command) -> Result<(Self, Vec<String>)> {
+    /// `Io` when it ends before that; `DeadlineExceeded` when that takes longer than `limit`, and it is ended then.
+    pub async fn announcing(mut command: Command, limit: Duration) -> Result<(Self, Vec<String>)> {
         command.stdout(Stdio::piped());
         let mut server = Self::start(command)?;
-        let stdout = server.child.stdout.take().map(BufReader::new);
+        let addresses = tokio::time::timeout(limit, server.addresses()).await.map_err(|_| {
+            Error::new(ErrorKind::DeadlineExceeded, format!("the server did not listen within {limit:?}"))
+        })??;
+        Ok((server, addresses))
+    }
+
+    /// What it prints, up to the last address.
+    async fn addresses(&mut self) -> Result<Vec<String>> {
         let mut addresses = Vec::new();
-        for line in stdout.into_iter().flat_map(BufRead::lines).map_while(Result::ok) {
-            let last = line.starts_with("metrics://");
-            addresses.push(line);
-            if last {
-                return Ok((server, addresses));
+        if let Some(stdout) = self.child.stdout.take() {
+            let mut lines = BufReader::new(ChildStdout::from_std(stdout).map_err(not_started)?).lines();
+            while let Some(line) = lines.next_line().await.map_err(not_started)? {
+                let last = line.starts_with("metrics://");
+                addresses.push(line);
+                if last {
+                    return Ok(addresses);
+                }
             }
         }
-        let status = server.child.wait().map_err(not_started)?;
-        Err(Error::new(ErrorKind::Io, format!("the server ended before it listened: {status}")))
+        loop {
+            if let Some(status) = self.child.try_wait().map_err(not_started)? {
+                let message = format!("the server ended before it listened: {status}");
+                return Err(Error::new(ErrorKind::Io, message));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     fn start(mut command: Command) -> Result<Self> {
         // A group of its own: its children are signalled with it, and Ctrl-C reaches only the bench.
+        // Locked meanwhile, or `kill_all` could miss it.
+        let mut running = running();
         let child = command.stdin(Stdio::null()).process_group(0).spawn().map_err(not_started)?;
-        Ok(Self { child, began: Instant::now() })
+        let group = Pid::from_child(&child);
+        running.push(group);
+        Ok(Self { child, group, began: Instant::now() })
     }
 
     /// Waits until `is_ready` says so: the time since the start.
@@ -87,24 +125,35 @@ impl ServerProcess {
         ProcessTree { root: self.child.id() }
     }
 
-    fn signal(&self, signal: Signal) {
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // Already gone is as good.
-            let _ = kill_process_group(group, signal);
+    /// Whether a process of it still runs: the one that was started, or one that this left behind.
+    fn runs(&mut self) -> bool {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            return true;
         }
+        // One that ended and that nobody waits for is in the group for ever, where no `init` does.
+        test_kill_process_group(self.group).is_ok()
+            && procfs::process::all_processes().is_ok_and(|all| {
+                let stats = all.filter_map(|process| process.ok()?.stat().ok());
+                stats.into_iter().any(|stat| stat.pgrp == self.group.as_raw_pid() && stat.state != 'Z')
+            })
     }
 }
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        self.signal(Signal::TERM);
-        let asked = Instant::now();
-        while matches!(self.child.try_wait(), Ok(None)) && asked.elapsed() < GOODBYE {
+        // Already gone is as good, here and below.
+        let _ = kill_process_group(self.group, Signal::TERM);
+        let asked = std::time::Instant::now();
+        while self.runs() {
+            if asked.elapsed() > GOODBYE {
+                let _ = kill_process_group(self.group, Signal::KILL);
+                let _ = self.child.wait();
+                break;
+            }
             std::thread::sleep(LOOK);
         }
-        // Also children that outlived it.
-        self.signal(Signal::KILL);
-        let _ = self.child.wait();
+        // Its number may be another's from now on.
+        running().retain(|&group| group != self.group);
     }
 }
 
@@ -179,11 +228,33 @@ mod tests {
     }
 
     #[test]
-    fn a_server_ends_with_its_children() {
-        let server = ServerProcess::shell("sleep 100 & wait").unwrap();
-        let tree = server.tree();
+    fn a_server_ends_with_its_children_and_these_have_time_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = dir.path().join("said");
+        // The child outlives the server, which ends at once, by a tenth of a second.
+        let child =
+            "trap 'sleep 0.1; echo ended >> said; exit' TERM; echo $$ > said; while :; do sleep 0.01; done";
+        std::fs::write(dir.path().join("child.sh"), child).unwrap();
+        let line = format!("cd {} && {{ sh child.sh & exec sleep 100; }}", dir.path().display());
+        let server = ServerProcess::shell(&line).unwrap();
+        let read = || std::fs::read_to_string(&said).unwrap_or_default();
+        while !read().ends_with('\n') {
+            std::thread::yield_now();
+        }
+        let pid: i32 = read().trim().parse().unwrap();
+        assert!(running().contains(&server.group));
         drop(server);
-        assert_eq!(tree.look(), Taken::default());
+        assert!(read().ends_with("ended\n"), "it was killed before it had ended");
+        let left = Process::new(pid).and_then(|process| process.stat());
+        assert!(left.map_or(true, |stat| stat.state == 'Z'), "it runs on");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_says_nothing_is_ended() {
+        let mut command = Command::new("sleep");
+        command.arg("100");
+        let error = ServerProcess::announcing(command, Duration::from_millis(1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     }
 
     #[tokio::test]

@@ -39,7 +39,7 @@ fn a_server_is_measured_however_it_is_asked() {
         &[url, &image, "--service-kind", "model-serving"],
         &[url, model[0], model[1]],
         &[url, model[0], model[1], "--input-tensor-format", "json", "--input-data", "zero", "-b", "2"],
-        &[url, model[0], model[1], &image],
+        &[url, model[0], model[1], &image, "--shared-memory", "none", "--output-tensor-format", "binary"],
     ];
     for way in ways {
         let report = bench(&[way, &eight].concat());
@@ -89,7 +89,7 @@ fn what_cannot_be_measured_is_an_error() {
     let server = Server::start(&fixture.mar(), &[]);
     let (url, image, broken) = (server.url.as_str(), fixture.text("green.png"), fixture.text("broken.jpg"));
     let nowhere = "http://127.0.0.1:1";
-    let cases: [(&[&str], i32, &str); 11] = [
+    let cases: [(&[&str], i32, &str); 14] = [
         (&[nowhere, &image], 74, "cannot connect to `127.0.0.1:1`"),
         (&[url, &broken], 65, "the first request failed: status 400"),
         (&[url], 64, "there is nothing to send"),
@@ -98,6 +98,9 @@ fn what_cannot_be_measured_is_an_error() {
         (&[url, "-m", "absent"], 66, "absent"),
         (&[url, "-m", "red-green-blue", "--shape", "nix:3"], 64, "no such input"),
         (&[url, &image, "--concurrency-range", "1:2:0.5"], 64, "whole numbers"),
+        (&[url, &image, "--output-tensor-format", "json"], 64, "outputs come as inputs go"),
+        (&[url, &image, "--shared-memory", "system"], 2, "'system' for '--shared-memory"),
+        (&[url, &image, "--profile-export-file", "a.json"], 2, "unexpected argument"),
         (&[nowhere, &image, "--server-command", "exit 3"], 74, "exit status: 3"),
         (&[url, &image, "--server-command", "sleep 1"], 65, "listens on"),
         (&["https://127.0.0.1:1", &image], 64, "expected `http` or `grpc`"),

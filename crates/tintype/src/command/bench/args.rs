@@ -155,6 +155,14 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "binary|json", default_value = "binary")]
     input_tensor_format: TensorFormat,
 
+    /// Accepted for perf_analyzer's sake: outputs come as inputs go
+    #[arg(long, value_name = "binary|json", hide = true)]
+    output_tensor_format: Option<TensorFormat>,
+
+    /// Accepted for perf_analyzer's sake: tensors are never shared
+    #[arg(long = "shared-memory", value_name = "none", value_parser = ["none"], hide = true)]
+    _shared_memory: Option<String>,
+
     /// What random inputs and starts follow from
     #[arg(long, value_name = "N", default_value_t = 0)]
     random_seed: u64,
@@ -188,7 +196,7 @@ pub struct MeasureArgs {
     pub(super) verbose_csv: bool,
 
     /// Write the measurement as JSON into this file, for `bench compare`
-    #[arg(long, alias = "profile-export-file", value_name = "F.json")]
+    #[arg(long, value_name = "F.json")]
     pub(super) out: Option<PathBuf>,
 
     /// Write one HTML file with charts
@@ -274,6 +282,11 @@ impl MeasureArgs {
         let threshold = threshold.map_err(|e| invalid(format!("`--latency-threshold`: {e}")))?;
         if self.stability_percentage.is_nan() || self.stability_percentage <= 0.0 {
             return Err(invalid("`--stability-percentage`: expected a number above 0"));
+        }
+        if self.output_tensor_format.is_some_and(|format| format != self.input_tensor_format) {
+            return Err(invalid(
+                "`--output-tensor-format`: outputs come as inputs go, expected what `--input-tensor-format` is",
+            ));
         }
         Ok(Profile {
             loads: self.loads()?,

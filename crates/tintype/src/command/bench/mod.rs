@@ -41,7 +41,7 @@ fn measure(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
     let profile = args.profile()?;
     let stop = Stop::default();
     let asked = stop.clone();
-    interrupt::on_ctrl_c(move || asked.request())?;
+    interrupt::on_stop_signals(move || asked.request(), tintype_bench::process::kill_all)?;
     let output = Output::new(args)?;
     let run = Run { profile, stop, output };
     let report =
@@ -50,7 +50,7 @@ fn measure(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
 }
 
 async fn over_sockets(args: &MeasureArgs, run: Run) -> Result<Report> {
-    let source = Source::find(args).await?;
+    let source = unless(&run.stop, Source::find(args)).await?;
     let report = Report {
         tool: tool(),
         target: source.target.clone(),
@@ -75,6 +75,14 @@ async fn over_sockets(args: &MeasureArgs, run: Run) -> Result<Report> {
     }
 }
 
+/// Does what comes before the load, unless `stop` is wished: a server that was started for it ends then.
+async fn unless<T>(stop: &Stop, work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::select! {
+        done = work => done,
+        () = stop.requested() => Err(Error::new(ErrorKind::Cancelled, "stopped before the first load")),
+    }
+}
+
 fn tool() -> String {
     format!("tintype {}", env!("CARGO_PKG_VERSION"))
 }
@@ -89,7 +97,7 @@ struct Run {
 impl Run {
     async fn over<D: Driver>(self, driver: &D, mut probe: impl Probe, mut report: Report) -> Result<Report> {
         let Self { profile: wanted, stop, output } = self;
-        first_answer(driver).await?;
+        unless(&stop, first_answer(driver)).await?;
         output.head(&report)?;
         profile(driver, &mut probe, &mut report, (&wanted, &stop), |report, level| {
             output.level(report, level)

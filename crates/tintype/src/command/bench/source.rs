@@ -75,7 +75,7 @@ impl Source {
             if service == Service::Triton && endpoint.model.is_empty() {
                 endpoint.model = name_of(Path::new(&typed))?;
             }
-            let (server, target) = serve(&typed, args)?;
+            let (server, target) = serve(&typed, args).await?;
             (Some(server), target)
         } else {
             let target: Target = typed.parse()?;
@@ -122,7 +122,7 @@ fn name_of(path: &Path) -> Result<String> {
 }
 
 /// Serves a model with this program, on ports of its own.
-fn serve(model: &str, args: &MeasureArgs) -> Result<(ServerProcess, Target)> {
+async fn serve(model: &str, args: &MeasureArgs) -> Result<(ServerProcess, Target)> {
     let program =
         std::env::current_exe().map_err(|e| Error::new(ErrorKind::Io, format!("this program: {e}")))?;
     let mut command = Command::new(program);
@@ -137,7 +137,8 @@ fn serve(model: &str, args: &MeasureArgs) -> Result<(ServerProcess, Target)> {
     if let Some(preset) = options.preprocess {
         command.arg("--preprocess").arg(preset.as_str());
     }
-    let (server, addresses) = ServerProcess::announcing(command)?;
+    let (server, addresses) =
+        ServerProcess::announcing(command, Duration::from_secs(args.server_timeout)).await?;
     let scheme = if args.protocol == Protocol::Grpc { "grpc://" } else { "http://" };
     let address = addresses.iter().find(|address| address.starts_with(scheme));
     let address =
