@@ -5,9 +5,10 @@
                                 [--lr 0.1] [--batch 128] [--binary target/release/tintype]
 
 SGD with Nesterov's momentum 0.9 and weight decay 5e-4, cosine per step, padded crop and mirroring, validation on a
-fifth. PyTorch learns from the same files, held out by the same split: its side reads tintype's. Needs Python with
-PyTorch, torchvision and timm; the network is written out below, as in torchvision's CIFAR recipes. Exits with 1 when
-the mean final accuracies are more than --points apart.
+fifth. PyTorch learns from the same files, held out by the same split, pictures whole and normalised as ImageNet's on both
+sides. Both begin with the same weights, which PyTorch draws and `tintype package import` reads, under a last layer of
+zeros: at this rate the first weights alone decide several points of accuracy, on either side. --own lets tintype draw its
+own. Needs Python with PyTorch, torchvision and timm. Exits with 1 when the mean final accuracies are more than --points apart.
 """
 
 import argparse
@@ -41,41 +42,34 @@ def split(folder, seed, share=0.2):
     return train, val
 
 
+def network(seed, zeros):
+    """PyTorch's resnet20 as `seed` draws it."""
+    import torch
+    from torch import nn
+
+    sys.path.insert(0, str(ROOT / "crates/engine/tests/data"))
+    import make_architectures as nets
+
+    nets.CLASSES = 10
+    torch.manual_seed(seed)
+    model = nets.CifarResNet(3)
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight)
+    if zeros:
+        nn.init.zeros_(model.linear.weight)
+        nn.init.zeros_(model.linear.bias)
+    return model
+
+
 def torch_run(options, seed):
     import torch
     from PIL import Image
     from torch import nn
     from torchvision import transforms as T
 
-    torch.manual_seed(seed)
     torch.set_num_threads(options.threads)
-
-    class Block(nn.Module):
-        def __init__(self, inputs, width, stride):
-            super().__init__()
-            self.conv1 = nn.Conv2d(inputs, width, 3, stride, 1, bias=False)
-            self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
-            self.bn1, self.bn2 = nn.BatchNorm2d(width), nn.BatchNorm2d(width)
-
-        def forward(self, x):
-            y = self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
-            if y.shape != x.shape:
-                # The shortcut without weights: every second pixel, channels of zeros on both sides.
-                more = (y.shape[1] - x.shape[1]) // 2
-                x = nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, more, more))
-            return torch.relu(x + y)
-
-    layers = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
-    inputs = 16
-    for width in (16, 32, 64):
-        for block in range(3):
-            layers.append(Block(inputs, width, 2 if block == 0 and width > 16 else 1))
-            inputs = width
-    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
-    for module in model.modules():
-        if isinstance(module, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(module.weight)
-
+    model = network(seed, zeros=not options.own)
     end = [T.ToTensor(), T.Normalize(MEAN, STD)]
     changed = T.Compose([T.RandomCrop(32, padding=4), T.RandomHorizontalFlip(), *end])
     plain = T.Compose(end)
@@ -110,12 +104,20 @@ def torch_run(options, seed):
 
 
 def tintype_run(options, seed):
+    import torch
+
     with tempfile.TemporaryDirectory() as folder:
-        run = Path(folder) / "run"
-        words = f"""scope=all model=resnet20 data={options.data} seed={seed} run_dir={run} trainer.epochs={options.epochs}
+        folder = Path(folder)
+        run, model = folder / "run", "model=resnet20"
+        if not options.own:
+            torch.save(network(seed, zeros=False).state_dict(), folder / "first.pth")
+            imported = ["package", "import", folder / "first.pth", "--arch", "resnet20", "--out", folder / "package"]
+            subprocess.run([options.binary, *imported], check=True, stdout=subprocess.DEVNULL)
+            model = f"backbone={next((folder / 'package').iterdir())}"
+        words = f"""scope=all {model} data={options.data} seed={seed} run_dir={run} trainer.epochs={options.epochs}
             trainer.batch_size={options.batch} trainer.threads={options.threads} augment=cifar optim=sgd
             optim.lr={options.lr} optim.nesterov=true optim.weight_decay=0.0005 optim.schedule.name=cosine
-            optim.schedule.unit=step preprocess=imagenet"""
+            optim.schedule.unit=step"""
         subprocess.run([options.binary, "train", *words.split()], check=True, stdout=subprocess.DEVNULL)
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     epochs = [line for line in lines if line["event"] == "epoch"]
@@ -130,6 +132,7 @@ def main():
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--own", action="store_true", help="tintype draws its own first weights")
     parser.add_argument("--points", type=float, default=2.0)
     parser.add_argument("--binary", default=str(ROOT / "target/release/tintype"))
     options = parser.parse_args()
