@@ -44,12 +44,19 @@ fn measure(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
     interrupt::on_stop_signals(move || asked.request(), tintype_bench::process::kill_all)?;
     let output = Output::new(args)?;
     let run = Run { profile, stop, output };
-    let report =
-        if args.in_process { in_process::measure(args, run) } else { block_on(over_sockets(args, run)) }?;
+    // It ends after the connections of the measurement, for which it would wait.
+    let mut server = None;
+    let report = if args.in_process {
+        in_process::measure(args, run)
+    } else {
+        block_on(over_sockets(args, run, &mut server))
+    }?;
+    drop(server);
     Ok(if report.levels.iter().all(Level::all_answered) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn over_sockets(args: &MeasureArgs, run: Run) -> Result<Report> {
+/// A server that was started for it is put into `server`.
+async fn over_sockets(args: &MeasureArgs, run: Run, server: &mut Option<ServerProcess>) -> Result<Report> {
     let source = unless(&run.stop, Source::find(args)).await?;
     let report = Report {
         tool: tool(),
@@ -69,6 +76,7 @@ async fn over_sockets(args: &MeasureArgs, run: Run) -> Result<Report> {
         interval: Duration::from_millis(args.metrics_interval),
         memory: Usage::default(),
     };
+    *server = source.server;
     match source.transport {
         Transport::Http(driver) => run.over(&driver, probe, report).await,
         Transport::Grpc(driver) => run.over(&driver, probe, report).await,
