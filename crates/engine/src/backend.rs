@@ -89,6 +89,8 @@ pub enum Optimization {
     /// Layouts are changed, too.
     #[default]
     All,
+    /// Not at all: that was done before.
+    Done,
 }
 
 /// How a session computes.

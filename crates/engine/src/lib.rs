@@ -9,10 +9,12 @@
 //! `tintype-core`.
 
 mod backend;
+mod cpu;
 mod inputs;
 pub mod mock;
 pub mod ort;
 mod resident;
 
 pub use backend::{Accelerator, Backend, Device, Optimization, Session, SessionOptions};
+pub use cpu::cpu_features;
 pub use resident::{Operand, Resident, ResidentSession};

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tintype_core::{Error, ErrorKind, Package, Result, Signature};
-use tintype_engine::{Backend, Device, Session};
+use tintype_engine::{Backend, Device};
 use tokio::task::JoinSet;
 
 use crate::admission::{Admission, ByteBudget};
@@ -347,20 +347,24 @@ impl Runtime {
             batches: Vec::new(),
             samples: Vec::new(),
         };
-        // The first session tells what the model is; the others are then loaded side by side.
-        let device = Scheduling::new(&config, options)?.devices.first().copied().unwrap_or_default();
-        let mut first = loader.load(device)?;
+        // What the file leaves open is read out of a session, but not where instances run.
+        let devices = Scheduling::new(&config, options)?.devices;
+        let mut sessions = side_by_side(&devices, |&device| loader.load(device))?;
+        let first =
+            sessions.first().ok_or_else(|| Error::new(ErrorKind::Internal, "a model without instances"))?;
         let defaults = options.triton();
         let signature =
             Signature::new(package, first.inputs(), first.outputs(), self.config.limits, &defaults)?;
         let scheduling = Scheduling::new(signature.config(), options)?;
         let max_batch_size = scheduling.batch.max_batch_size;
         loader.batches.push(1);
-        loader.batches.extend((max_batch_size > 1).then_some(max_batch_size));
+        // A GPU chooses kernels for each size; on the CPU the largest batch would only hold its memory.
+        let has_gpu = devices.iter().any(|&device| device != Device::Cpu);
+        loader.batches.extend((has_gpu && max_batch_size > 1).then_some(max_batch_size));
         loader.samples = warm_up::samples(&signature, package)?;
-        loader.warm_up(&mut *first)?;
-        golden::check(&signature, package, &mut *first)?;
-        let sessions = load_all(&loader, first, &scheduling.devices)?;
+        side_by_side(&mut sessions, |session| loader.warm_up(&mut **session))?;
+        golden::check(&signature, package, &mut *sessions[0])?;
+        let sessions = devices.into_iter().zip(sessions).collect();
 
         let (name, version) = (package.name.clone(), number(&package.version));
         let stats = Arc::new(self.stats.for_model(&name, version, signature.config()));
@@ -433,25 +437,21 @@ impl fmt::Debug for Runtime {
     }
 }
 
-/// `first` and one more for each further device.
-fn load_all(
-    loader: &Loader,
-    first: Box<dyn Session>,
-    devices: &[Device],
-) -> Result<Vec<(Device, Box<dyn Session>)>> {
+/// `work` on each of `items`, the first on this thread and every other on one of its own.
+fn side_by_side<T: Send, R: Send>(
+    items: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let work = &work;
     std::thread::scope(|scope| {
-        let others: Vec<_> = devices
-            .iter()
-            .skip(1)
-            .map(|&device| (device, scope.spawn(move || loader.load(device))))
-            .collect();
-        let others = others.into_iter().map(|(device, thread)| {
-            let loaded = thread.join();
-            let loaded = loaded.unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "loading panicked")));
-            loaded.map(|session| (device, session))
+        let mut items = items.into_iter();
+        let first = items.next();
+        let others: Vec<_> = items.map(|item| scope.spawn(move || work(item))).collect();
+        let first = first.map(work);
+        let others = others.into_iter().map(|thread| {
+            thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "loading panicked")))
         });
-        let first_device = devices.first().copied().unwrap_or_default();
-        std::iter::once(Ok((first_device, first))).chain(others).collect()
+        first.into_iter().chain(others).collect()
     })
 }
 

@@ -17,10 +17,18 @@ use cli::{Cli, Command};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    keep_onnxruntime_silent();
     let cli = Cli::parse();
     telemetry::init(&cli.log, cli.log_format, cli.command.log_file())
         .and_then(|()| run(cli.command))
         .unwrap_or_else(|error| telemetry::report(&error))
+}
+
+/// ONNX Runtime's library reports its use over the network unless it is told not to before it is loaded.
+#[expect(unsafe_code, reason = "the library reads its environment")]
+fn keep_onnxruntime_silent() {
+    // SAFETY: no other thread runs yet, so none reads the environment.
+    unsafe { std::env::set_var(tintype_engine::ort::NO_TELEMETRY, "1") };
 }
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -11,7 +11,7 @@ use super::DIGESTS_FILE as DIGESTS;
 use crate::{Error, ErrorKind, Result};
 
 /// Hexadecimal digests by file name.
-pub(super) type Digests = BTreeMap<String, String>;
+pub type Digests = BTreeMap<String, String>;
 
 /// The digest of `bytes`, in lowercase hexadecimal.
 pub fn of_bytes(bytes: &[u8]) -> String {
@@ -44,12 +44,15 @@ pub fn hex(digest: &[u8]) -> String {
 }
 
 /// Writes one `digest  name` line for each file.
-pub(super) fn to_text(digests: &Digests) -> String {
+pub fn to_text(digests: &Digests) -> String {
     digests.iter().map(|(name, digest)| format!("{digest}  {name}\n")).collect()
 }
 
 /// Parses the lines of a `SHA256SUMS`, in text (`  name`) or binary (` *name`) form.
-pub(super) fn parse(text: &str) -> Result<Digests> {
+///
+/// # Errors
+/// `InvalidPackage` for another line, or a name that occurs twice.
+pub fn parse(text: &str) -> Result<Digests> {
     let mut digests = Digests::new();
     for (i, line) in text.lines().enumerate() {
         let entry = line.split_once(' ').and_then(|(digest, rest)| {

@@ -18,7 +18,7 @@ const VALUE: u8 = 2 << 3 | 2;
 ///
 /// # Errors
 /// `InvalidPackage` for a location that is not a plain file name below the model's folder.
-pub(super) fn locations(onnx: &[u8]) -> Result<Vec<String>> {
+pub fn locations(onnx: &[u8]) -> Result<Vec<String>> {
     let mut found = BTreeSet::new();
     let mut start = 0;
     while let Some(offset) = find(&onnx[start..], KEY) {

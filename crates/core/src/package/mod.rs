@@ -13,7 +13,7 @@ mod configured;
 mod contents;
 pub mod digest;
 mod directory;
-mod external;
+pub mod external;
 pub mod labels;
 mod latest;
 mod locate;

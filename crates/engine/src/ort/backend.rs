@@ -1,6 +1,6 @@
 //! The process's ONNX Runtime environment, and sessions made in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ort::environment::Environment;
@@ -10,7 +10,7 @@ use tintype_core::{Error, ErrorKind, ModelSource, Result};
 
 use super::resident::OrtResidentSession;
 use super::session::OrtSession;
-use super::{Places, VERSION, error, operators, providers};
+use super::{Optimized, Places, VERSION, error, operators, optimized, providers};
 use crate::{Backend, Device, Optimization, ResidentSession, Session, SessionOptions};
 
 /// The one environment ONNX Runtime allows in a process; made by the first [`OrtBackend::new`] and never released.
@@ -21,6 +21,7 @@ static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 pub struct OrtBackend {
     environment: Environment,
     name: String,
+    cache: Option<PathBuf>,
 }
 
 impl OrtBackend {
@@ -34,7 +35,50 @@ impl OrtBackend {
             Some(environment) => environment.clone(),
             None => shared.insert(make_environment()?).clone(),
         };
-        Ok(Self { environment, name: format!("onnxruntime {VERSION}") })
+        Ok(Self { environment, name: format!("onnxruntime {VERSION}"), cache: Places::of_process().cache })
+    }
+
+    /// With optimised graphs in another folder than tintype's cache.
+    pub fn with_cache(self, cache: PathBuf) -> Self {
+        Self { cache: Some(cache), ..self }
+    }
+
+    /// Optimises the graph of `model` for this processor and keeps it in the cache, where every later [load](Self::load)
+    /// on the CPU finds it and maps its weights.
+    ///
+    /// # Errors
+    /// Those of [`Backend::load`]; `InvalidModel` when the optimised graph computes something else; `Io` when it cannot
+    /// be written; `InvalidConfig` where there is no cache folder.
+    pub fn optimize(&self, model: &ModelSource) -> Result<Optimized> {
+        let cache = self.cache.as_deref().ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                "no folder to keep it in: `TINTYPE_CACHE` and `HOME` are not set",
+            )
+        })?;
+        // What was kept before must not stand in for the original.
+        optimized::make(&Self { cache: None, ..self.clone() }, cache, model)
+    }
+
+    /// Writes the optimised graph of `model` to `graph` and its weights to a file `weights` beside it.
+    pub(super) fn write_optimized(
+        &self,
+        model: &ModelSource,
+        options: &SessionOptions,
+        graph: &Path,
+        weights: &str,
+    ) -> Result<()> {
+        let writer = || -> ort::Result<SessionBuilder> {
+            let builder = self.builder(options)?.with_optimized_model_path(graph)?;
+            // Below a page, mapping would not spare anything.
+            Ok(builder
+                .with_config_entry("session.optimized_model_external_initializers_file_name", weights)?
+                .with_config_entry(
+                    "session.optimized_model_external_initializers_min_size_in_bytes",
+                    "4096",
+                )?)
+        };
+        commit(writer().map_err(error::engine)?, model).map(drop)
     }
 
     fn builder(&self, options: &SessionOptions) -> ort::Result<SessionBuilder> {
@@ -42,6 +86,7 @@ impl OrtBackend {
             Optimization::Basic => GraphOptimizationLevel::Level1,
             Optimization::Extended => GraphOptimizationLevel::Level2,
             Optimization::All => GraphOptimizationLevel::All,
+            Optimization::Done => GraphOptimizationLevel::Disable,
         };
         let builder = ort::session::Session::builder(&self.environment)?
             .with_optimization_level(level)?
@@ -69,17 +114,47 @@ impl OrtBackend {
                 "`intra_threads` must be at least 1, found 0",
             ));
         }
-        let builder = self.builder(options).map_err(error::engine)?;
-        let mut builder = providers::add(builder, options)?;
-        match model {
-            ModelSource::Path(path) => {
-                require_file(path)?;
-                builder.commit_from_file(path).map_err(|e| error::load(e, Some(path)))
+        if let Some(graph) = optimized::find(self.cache.as_deref(), model, options) {
+            let options = SessionOptions { optimization: Optimization::Done, ..options.clone() };
+            match self.plain_session(&ModelSource::Path(graph.clone()), &options) {
+                Ok(session) => {
+                    tracing::debug!(graph = %graph.display(), "loaded a graph that was optimised ahead");
+                    return Ok(session);
+                }
+                Err(error) => tracing::warn!(graph = %graph.display(), %error, "not loaded: the original is"),
             }
-            ModelSource::Bytes(bytes) => builder.commit_from_memory(bytes).map_err(|e| error::load(e, None)),
         }
+        self.plain_session(model, options)
+    }
+
+    fn plain_session(&self, model: &ModelSource, options: &SessionOptions) -> Result<ort::session::Session> {
+        let builder = self.builder(options).map_err(error::engine)?;
+        commit(providers::add(builder, options)?, model)
     }
 }
+
+fn commit(mut builder: SessionBuilder, model: &ModelSource) -> Result<ort::session::Session> {
+    let session = match model {
+        ModelSource::Path(path) => {
+            require_file(path)?;
+            builder.commit_from_file(path).map_err(|e| error::load(e, Some(path)))
+        }
+        ModelSource::Bytes(bytes) => builder.commit_from_memory(bytes).map_err(|e| error::load(e, None)),
+    };
+    give_back_memory();
+    session
+}
+
+/// Returns what loading has left in the C library's heap to the system: half of a model's memory otherwise.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "no safe binding has it")]
+fn give_back_memory() {
+    // SAFETY: it may be called at any time, from any thread.
+    unsafe { libc::malloc_trim(0) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn give_back_memory() {}
 
 impl Backend for OrtBackend {
     fn name(&self) -> &str {

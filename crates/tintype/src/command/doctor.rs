@@ -22,7 +22,7 @@ pub fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let findings = json!({
         "tintype": env!("CARGO_PKG_VERSION"),
         "cores": tintype_core::cores(),
-        "cpu_features": cpu_features(),
+        "cpu_features": tintype_engine::cpu_features(),
         "memory_mib": memory_mib(),
         "onnxruntime": match &engine {
             Ok(engine) => json!({ "engine": engine.name(), "library": library.ok() }),
@@ -56,34 +56,6 @@ fn print_table(prefix: &str, value: &Value) {
             other => println!("{:<28}{other}", format!("{prefix}{key}")),
         }
     }
-}
-
-/// The instruction sets that ONNX Runtime and the resize choose their kernels by.
-fn cpu_features() -> Vec<&'static str> {
-    let mut found = Vec::new();
-    #[cfg(target_arch = "x86_64")]
-    for (name, present) in [
-        ("sse4.1", std::is_x86_feature_detected!("sse4.1")),
-        ("avx2", std::is_x86_feature_detected!("avx2")),
-        ("fma", std::is_x86_feature_detected!("fma")),
-        ("avx512f", std::is_x86_feature_detected!("avx512f")),
-        ("avx512vnni", std::is_x86_feature_detected!("avx512vnni")),
-    ] {
-        if present {
-            found.push(name);
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    for (name, present) in [
-        ("neon", std::arch::is_aarch64_feature_detected!("neon")),
-        ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
-        ("i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
-    ] {
-        if present {
-            found.push(name);
-        }
-    }
-    found
 }
 
 /// What this process may use: the machine's memory, or its control group's limit where that is lower.

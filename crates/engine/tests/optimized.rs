@@ -1,0 +1,86 @@
+//! Graphs that were optimised ahead: the same numbers, found only for the model that they were made of.
+
+use std::fs;
+use std::path::Path;
+
+use tintype_core::{ErrorKind, ModelSource, Tensor};
+use tintype_engine::ort::OrtBackend;
+use tintype_engine::{Backend, Optimization, SessionOptions};
+use tintype_graph::arch::{ArchSpec, find};
+
+/// A residual network with weights of its own for each number of classes.
+fn network(classes: usize) -> Vec<u8> {
+    find("resnet20").unwrap().build(&ArchSpec::new(classes)).unwrap().to_bytes()
+}
+
+fn backend(cache: &Path) -> OrtBackend {
+    OrtBackend::new().unwrap().with_cache(cache.into())
+}
+
+fn logits(backend: &OrtBackend, model: &ModelSource, options: &SessionOptions) -> Vec<f32> {
+    let mut session = backend.load(model, options).unwrap();
+    let pixels = (0..3 * 32 * 32).map(|index| (index % 97) as f32 / 48.0 - 1.0).collect::<Vec<_>>();
+    let image = Tensor::new([1, 3, 32, 32], pixels).unwrap();
+    session.run(&[&image]).unwrap()[0].values::<f32>().unwrap().to_vec()
+}
+
+fn assert_near(found: &[f32], expected: &[f32]) {
+    let apart = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(found.len() == expected.len() && apart < 1e-4, "{found:?} {expected:?}");
+}
+
+#[test]
+fn an_entry_serves_the_model_it_was_made_of_and_no_other() {
+    let cache = tempfile::tempdir().unwrap();
+    let backend = backend(cache.path());
+    let options = SessionOptions::default();
+    let model = ModelSource::Bytes(network(4).into());
+    let expected = logits(&backend, &model, &options);
+
+    let made = backend.optimize(&model).unwrap();
+    assert!(made.folder.starts_with(cache.path()) && made.difference.unwrap() < 1e-4, "{made:?}");
+    assert_near(&logits(&backend, &model, &options), &expected);
+
+    // With its weights gone to zero, an entry shows who uses it.
+    let weights = made.folder.join("weights.bin");
+    fs::write(&weights, vec![0; fs::metadata(&weights).unwrap().len() as usize]).unwrap();
+    let file = cache.path().join("copy.onnx");
+    fs::write(&file, network(4)).unwrap();
+    for same in [&model, &ModelSource::Path(file)] {
+        let found = logits(&backend, same, &options);
+        assert!(found.iter().zip(&expected).any(|(a, b)| (a - b).abs() > 1e-3), "{found:?}");
+    }
+    let extended = SessionOptions { optimization: Optimization::Extended, ..options.clone() };
+    assert_near(&logits(&backend, &model, &extended), &expected);
+    let other = ModelSource::Bytes(network(5).into());
+    let plain = OrtBackend::new().unwrap().with_cache(cache.path().join("empty"));
+    assert_eq!(logits(&backend, &other, &options), logits(&plain, &other, &options));
+
+    // Made anew, it is whole again.
+    backend.optimize(&model).unwrap();
+    assert_near(&logits(&backend, &model, &options), &expected);
+    assert_eq!(fs::read_dir(cache.path().join("optimized")).unwrap().count(), 1, "nothing is left behind");
+}
+
+#[test]
+fn a_damaged_entry_is_passed_over() {
+    let cache = tempfile::tempdir().unwrap();
+    let backend = backend(cache.path());
+    let model = ModelSource::Bytes(network(3).into());
+    let expected = logits(&backend, &model, &SessionOptions::default());
+    for file in ["weights.bin", "model.onnx"] {
+        let made = backend.optimize(&model).unwrap();
+        let path = made.folder.join(file);
+        fs::write(&path, &fs::read(&path).unwrap()[..100]).unwrap();
+        assert_near(&logits(&backend, &model, &SessionOptions::default()), &expected);
+    }
+}
+
+#[test]
+fn what_cannot_be_loaded_leaves_nothing_behind() {
+    let cache = tempfile::tempdir().unwrap();
+    let backend = backend(cache.path());
+    let error = backend.optimize(&ModelSource::Bytes(b"no model".as_slice().into())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidModel);
+    assert_eq!(fs::read_dir(cache.path().join("optimized")).unwrap().count(), 0);
+}
