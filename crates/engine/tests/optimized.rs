@@ -3,25 +3,25 @@
 use std::fs;
 use std::path::Path;
 
-use tintype_core::{ErrorKind, ModelSource, Tensor};
+use tintype_core::{ErrorKind, ModelSource, Result, Tensor};
 use tintype_engine::ort::OrtBackend;
 use tintype_engine::{Backend, Optimization, SessionOptions};
 use tintype_graph::arch::{ArchSpec, find};
 
 /// A residual network with weights of its own for each number of classes.
 fn network(classes: usize) -> Vec<u8> {
-    find("resnet20").unwrap().build(&ArchSpec::new(classes)).unwrap().to_bytes()
+    let architecture = find("resnet20").expect("it is there");
+    architecture.build(&ArchSpec::new(classes)).expect("a network").to_bytes()
 }
 
 fn backend(cache: &Path) -> OrtBackend {
-    OrtBackend::new().unwrap().with_cache(cache.into())
+    OrtBackend::new().expect("the library").with_cache(cache.into())
 }
 
-fn logits(backend: &OrtBackend, model: &ModelSource, options: &SessionOptions) -> Vec<f32> {
-    let mut session = backend.load(model, options).unwrap();
+fn logits(backend: &OrtBackend, model: &ModelSource, options: &SessionOptions) -> Result<Vec<f32>> {
     let pixels = (0..3 * 32 * 32).map(|index| (index % 97) as f32 / 48.0 - 1.0).collect::<Vec<_>>();
-    let image = Tensor::new([1, 3, 32, 32], pixels).unwrap();
-    session.run(&[&image]).unwrap()[0].values::<f32>().unwrap().to_vec()
+    let image = Tensor::new([1, 3, 32, 32], pixels)?;
+    Ok(backend.load(model, options)?.run(&[&image])?[0].values::<f32>()?.to_vec())
 }
 
 fn assert_near(found: &[f32], expected: &[f32]) {
@@ -35,11 +35,11 @@ fn an_entry_serves_the_model_it_was_made_of_and_no_other() {
     let backend = backend(cache.path());
     let options = SessionOptions::default();
     let model = ModelSource::Bytes(network(4).into());
-    let expected = logits(&backend, &model, &options);
+    let expected = logits(&backend, &model, &options).unwrap();
 
     let made = backend.optimize(&model).unwrap();
     assert!(made.folder.starts_with(cache.path()) && made.difference.unwrap() < 1e-4, "{made:?}");
-    assert_near(&logits(&backend, &model, &options), &expected);
+    assert_near(&logits(&backend, &model, &options).unwrap(), &expected);
 
     // With its weights gone to zero, an entry shows who uses it.
     let weights = made.folder.join("weights.bin");
@@ -47,18 +47,18 @@ fn an_entry_serves_the_model_it_was_made_of_and_no_other() {
     let file = cache.path().join("copy.onnx");
     fs::write(&file, network(4)).unwrap();
     for same in [&model, &ModelSource::Path(file)] {
-        let found = logits(&backend, same, &options);
+        let found = logits(&backend, same, &options).unwrap();
         assert!(found.iter().zip(&expected).any(|(a, b)| (a - b).abs() > 1e-3), "{found:?}");
     }
     let extended = SessionOptions { optimization: Optimization::Extended, ..options.clone() };
-    assert_near(&logits(&backend, &model, &extended), &expected);
+    assert_near(&logits(&backend, &model, &extended).unwrap(), &expected);
     let other = ModelSource::Bytes(network(5).into());
     let plain = OrtBackend::new().unwrap().with_cache(cache.path().join("empty"));
-    assert_eq!(logits(&backend, &other, &options), logits(&plain, &other, &options));
+    assert_eq!(logits(&backend, &other, &options).unwrap(), logits(&plain, &other, &options).unwrap());
 
     // Made anew, it is whole again.
     backend.optimize(&model).unwrap();
-    assert_near(&logits(&backend, &model, &options), &expected);
+    assert_near(&logits(&backend, &model, &options).unwrap(), &expected);
     assert_eq!(fs::read_dir(cache.path().join("optimized")).unwrap().count(), 1, "nothing is left behind");
 }
 
@@ -67,12 +67,12 @@ fn a_damaged_entry_is_passed_over() {
     let cache = tempfile::tempdir().unwrap();
     let backend = backend(cache.path());
     let model = ModelSource::Bytes(network(3).into());
-    let expected = logits(&backend, &model, &SessionOptions::default());
+    let expected = logits(&backend, &model, &SessionOptions::default()).unwrap();
     for file in ["weights.bin", "model.onnx"] {
         let made = backend.optimize(&model).unwrap();
         let path = made.folder.join(file);
         fs::write(&path, &fs::read(&path).unwrap()[..100]).unwrap();
-        assert_near(&logits(&backend, &model, &SessionOptions::default()), &expected);
+        assert_near(&logits(&backend, &model, &SessionOptions::default()).unwrap(), &expected);
     }
 }
 
