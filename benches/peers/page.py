@@ -53,8 +53,8 @@ def setting(results: dict) -> str:
 
 def floor(results: dict) -> str:
     lines = [
-        "| model | prepare ms | run ms | floor req/s | tintype req/s | of the floor | aim | × FastAPI + onnxruntime | aim | p99 ÷ mean |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| model | prepare ms | run ms | floor req/s | tintype req/s | of the floor | aim | × FastAPI | aim | p99 ÷ mean | in process |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, model in models(results).items():
         prepare, run = model["floor"]["prepare_ms"], model["floor"]["run_ms"]["1"]
@@ -62,13 +62,18 @@ def floor(results: dict) -> str:
         cells = [f"`{name}`", f"{prepare:.2f}", f"{run:.2f}", f"{least:.1f}"]
         share_aim, ratio_aim = AIMS[name]
         ours = model["servers"].get("tintype")
-        cells += [f"{ours['throughput']:.1f}", against(ours["share"], share_aim)] if ours else ["–", "–"]
+        cells += [f"{ours['throughput']:.1f}", f"{against(ours['share'], share_aim)} ({spread(ours['shares'])})"] if ours else ["–", "–"]
         cells.append(f"{share_aim}")
         peer = model["servers"].get("fastapi-onnx", {}).get("ratio")
         cells += [against(peer, ratio_aim), f"{ratio_aim or '–'}"]
         cells.append(f"{ours['p99'] / ours['mean']:.2f}" if ours else "–")
+        cells.append(f"{model['floor']['in_process_share']:.2f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def spread(values: list[float]) -> str:
+    return f"{min(values):.2f} to {max(values):.2f}"
 
 
 def against(value: float | None, aim: float | None) -> str:

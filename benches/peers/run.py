@@ -24,7 +24,7 @@ from pathlib import Path
 import inputs
 import machine
 import page
-from measure import Failed, Load, take_turn
+from measure import LEAST_REQUESTS, Failed, Load, take_turn
 from servers import HERE, PYTHON, Server, all_servers
 
 RESULTS = HERE / "results.json"
@@ -100,7 +100,7 @@ def measure_model(model: Path, servers: dict[str, Server], load: Load, options: 
     for number in range(options.rounds):
         floors.append(floor(model, load, options.examples / "prepare"))
         expected = floors[0]["label"], floors[0]["probability"]
-        say(model, number, "floor", f"prepare {floors[-1]['prepare_ms']:.2f} ms, run {floors[-1]['run_ms']['1']:.2f} ms")
+        say(model, number, "floor", ", ".join(f"{key} {floors[-1][key]}" for key in ("prepare_ms", "run_ms", "in_process")))
         for name, server in servers.items():
             for variant in turns[name] if number == 0 else [best_of(turns[name])]:
                 turn = take_turn(server, server.variants[variant], model, load, expected)
@@ -110,7 +110,7 @@ def measure_model(model: Path, servers: dict[str, Server], load: Load, options: 
              "rounds": options.rounds, "seconds": options.seconds, "concurrency": options.concurrency,
              "picture_bytes": load.picture.stat().st_size, "body_bytes": load.body.stat().st_size,
              "picture": "drawn" if options.image is None else options.image.name}
-    least = [1000 / (found["prepare_ms"] + found["run_ms"]["1"]) for found in floors]
+    least = [least_rate(found) for found in floors]
     ours = [turn["throughput"] for turn in turns["tintype"][""]] if "tintype" in turns else None
     rows = {name: row(servers[name], turns[name], least, ours) | {"about": about} for name in servers}
     return {"floor": median_floor(floors), "servers": rows, "about": about}
@@ -129,15 +129,19 @@ def row(server: Server, variants: dict[str, list[dict]], floors: list[float], ou
     best = best_of(variants)
     turns = variants[best]
     rates = [turn["throughput"] for turn in turns]
-    medians = {key: statistics.median(turn[key] for turn in turns) for key in turns[0]}
-    first = {variant: turns[0]["throughput"] for variant, turns in variants.items()}
-    return {"title": server.title, **medians, "share": quotient(rates, floors), "ratio": quotient(ours, rates) if ours else None,
-            "turns": turns, "variant": best, "variants": first}
+    shares = quotients(rates, floors)
+    return {
+        "title": server.title, **{key: statistics.median(turn[key] for turn in turns) for key in turns[0]},
+        "share": statistics.median(shares), "shares": shares,
+        "ratio": statistics.median(quotients(ours, rates)) if ours else None,
+        "variant": best, "variants": {variant: turns[0]["throughput"] for variant, turns in variants.items()},
+        "turns": turns,
+    }
 
 
-def quotient(over: list[float], under: list[float]) -> float:
-    """The median of the quotients, round by round."""
-    return statistics.median(a / b for a, b in zip(over, under, strict=True))
+def quotients(over: list[float], under: list[float]) -> list[float]:
+    """Round by round."""
+    return [a / b for a, b in zip(over, under, strict=True)]
 
 
 def floor(model: Path, load: Load, prepare: Path) -> dict:
@@ -148,12 +152,30 @@ def floor(model: Path, load: Load, prepare: Path) -> dict:
     found = json.loads(subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True).stdout)
     command = [*core, prepare, model / "tintype.toml", "time", load.picture, "1"]
     text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    return found | {"prepare_ms": float(text.split()[1])}  # "median 2.2400 best …"
+    found["prepare_ms"] = float(text.split()[1])  # "median 2.2400 best …"
+    return found | {"in_process": in_process(model, load, least_rate(found))}
+
+
+def in_process(model: Path, load: Load, rate: float) -> float:
+    """Requests a second of tintype's runtime without sockets and JSON, on the same core."""
+    count = max(LEAST_REQUESTS, round(rate * load.seconds / 2))
+    command = ["taskset", "-c", str(load.server_core), load.bench, "--log", "warn", "bench", "--in-process", model / "model.onnx",
+               load.picture, "--spec", model / "tintype.toml", "--concurrency-range", str(load.concurrency),
+               "--request-count", str(count), "--json"]
+    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    return found["levels"][0]["throughput"]
+
+
+def least_rate(floor: dict) -> float:
+    """One over the sum of both."""
+    return 1000 / (floor["prepare_ms"] + floor["run_ms"]["1"])
 
 
 def median_floor(floors: list[dict]) -> dict:
     sizes = floors[0]["run_ms"]
+    shares = quotients([found["in_process"] for found in floors], [least_rate(found) for found in floors])
     return {"prepare_ms": statistics.median(found["prepare_ms"] for found in floors),
+            "in_process_share": statistics.median(shares),
             "run_ms": {size: statistics.median(found["run_ms"][size] for found in floors) for size in sizes}}
 
 

@@ -6,7 +6,8 @@ use std::future::Future;
 use std::ops::AddAssign;
 use std::time::Duration;
 
-use tintype_core::Result;
+use tintype_core::{Error, ErrorKind, Result};
+use tokio::time::Instant;
 
 /// Opens lanes. Every thread has a clone.
 pub trait Driver: Clone + Send + 'static {
@@ -27,6 +28,24 @@ pub trait Lane {
 
     /// Sends request number `number` and waits for the whole answer.
     fn ask(&mut self, number: u64) -> impl Future<Output = Result<Stages, Failure>>;
+}
+
+/// Asks once: what is wrong with every request is found out before the load. Returns when the answer was there.
+///
+/// A server's word that it is ready is not enough: TorchServe's `/ping` says so while its workers still load the model.
+///
+/// # Errors
+/// `Io` when the server is not there or hangs up; `InvalidRequest` with what it said when it refuses.
+pub async fn first_answer<D: Driver>(driver: &D) -> Result<Instant> {
+    let mut lane = driver.open().await?;
+    if !lane.ready().await {
+        return Err(Error::new(ErrorKind::Io, "the server closed the first connection"));
+    }
+    let answer = lane.ask(0).await;
+    answer.map(|_| Instant::now()).map_err(|failure| {
+        let kind = if failure.lost { ErrorKind::Io } else { ErrorKind::InvalidRequest };
+        Error::new(kind, format!("the first request failed: {}", failure.what))
+    })
 }
 
 /// Where the time of a request went, as far as a driver knows.

@@ -100,11 +100,16 @@ impl ServerProcess {
         Ok(Self { child, group, began: Instant::now() })
     }
 
-    /// Waits until `is_ready` says so: the time since the start.
+    /// When it was started.
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// Waits until `is_ready` says so.
     ///
     /// # Errors
     /// `Io` when the server ends; `DeadlineExceeded` when that takes longer than `limit`.
-    pub async fn ready(&mut self, is_ready: impl AsyncFn() -> bool, limit: Duration) -> Result<Duration> {
+    pub async fn ready(&mut self, is_ready: impl AsyncFn() -> bool, limit: Duration) -> Result<()> {
         while self.began.elapsed() < limit {
             if let Some(status) = self.child.try_wait().map_err(not_started)? {
                 return Err(Error::new(
@@ -113,7 +118,7 @@ impl ServerProcess {
                 ));
             }
             if is_ready().await {
-                return Ok(self.began.elapsed());
+                return Ok(());
             }
             tokio::time::sleep(LOOK).await;
         }

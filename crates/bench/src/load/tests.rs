@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::alarm::Alarm;
 use crate::arrivals::{Arrivals, Distribution};
-use crate::driver::{Driver, Failure, Lane, Stages};
+use crate::driver::{Driver, Failure, Lane, Stages, first_answer};
 use crate::stop::Stop;
 use crate::tally::{Progress, Recorder, Tally, take};
 
@@ -175,4 +175,13 @@ async fn beyond_the_capacity_latency_grows_with_time() {
     // 300 requests are due within 2 s, and their last is answered at 3 s.
     assert!((980..=1020).contains(&worst), "{worst}");
     assert_eq!(run.unsent, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_counts_as_started_with_its_first_good_answer() {
+    let began = Instant::now();
+    let answered = first_answer(&Fake::new(300)).await.unwrap();
+    assert_eq!(answered - began, Duration::from_millis(300));
+    let error = first_answer(&Fake { refuses: true, ..Fake::new(1) }).await.unwrap_err();
+    assert!(error.message().contains("status 503"), "{error}");
 }

@@ -13,7 +13,7 @@ pub fn to_html(report: &Report) -> String {
         format!("<h1>{}</h1>\n<p>{} over {}", escaped(title.trim()), report.service, report.protocol);
     // Writing to a string cannot fail, here and below.
     if let Some(seconds) = report.start_up_s {
-        let _ = write!(body, ", ready {seconds:.3} s after its start");
+        let _ = write!(body, ", its first good answer {seconds:.3} s after its start");
     }
     let _ = write!(
         body,

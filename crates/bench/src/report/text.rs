@@ -75,7 +75,7 @@ fn write_head(out: &mut String, report: &Report) -> fmt::Result {
     }
     writeln!(out, "  Protocol: {}, {} sending thread{}", report.protocol, s.threads, plural(s.threads))?;
     if let Some(seconds) = report.start_up_s {
-        writeln!(out, "  Server start-up: {seconds:.3} sec until it was ready")?;
+        writeln!(out, "  Server start-up: {seconds:.3} sec to its first good answer")?;
     }
     Ok(())
 }

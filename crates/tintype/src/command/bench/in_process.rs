@@ -44,13 +44,13 @@ pub(super) fn measure(args: &MeasureArgs, run: Run) -> Result<Report> {
         service: Service::Tintype.title().to_owned(),
         protocol: "in-process".to_owned(),
         settings: Settings::new(&run.profile),
-        start_up_s: Some(began.elapsed().as_secs_f64()),
+        start_up_s: None,
         levels: Vec::new(),
         interrupted: false,
     };
     let driver = InProcess { runtime: runtime.clone(), images: images.into() };
     block_on(async {
-        let report = run.over(&driver, Counts(runtime.clone()), report).await;
+        let report = run.over(&driver, Counts(runtime.clone()), report, Some(began)).await;
         runtime.drain(DRAIN).await?;
         report
     })

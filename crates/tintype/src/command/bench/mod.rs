@@ -13,7 +13,7 @@ mod source;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tintype_bench::driver::{Driver, Lane};
+use tintype_bench::driver::{Driver, first_answer};
 use tintype_bench::probe::ServerProbe;
 use tintype_bench::process::ServerProcess;
 use tintype_bench::profile::{Profile, profile};
@@ -21,6 +21,7 @@ use tintype_bench::reading::{Probe, Usage};
 use tintype_bench::report::{Level, Report, Settings};
 use tintype_bench::stop::Stop;
 use tintype_core::{Error, ErrorKind, Result};
+use tokio::time::Instant;
 
 use super::interrupt;
 use super::serve::block_on;
@@ -65,7 +66,7 @@ async fn over_sockets(args: &MeasureArgs, run: Run, server: &mut Option<ServerPr
         service: source.service.title().to_owned(),
         protocol: source.transport.name().to_owned(),
         settings: Settings::new(&run.profile),
-        start_up_s: source.start_up.map(|time| time.as_secs_f64()),
+        start_up_s: None,
         levels: Vec::new(),
         interrupted: false,
     };
@@ -77,9 +78,10 @@ async fn over_sockets(args: &MeasureArgs, run: Run, server: &mut Option<ServerPr
         memory: Usage::default(),
     };
     *server = source.server;
+    let began = server.as_ref().map(ServerProcess::began);
     match source.transport {
-        Transport::Http(driver) => run.over(&driver, probe, report).await,
-        Transport::Grpc(driver) => run.over(&driver, probe, report).await,
+        Transport::Http(driver) => run.over(&driver, probe, report, began).await,
+        Transport::Grpc(driver) => run.over(&driver, probe, report, began).await,
     }
 }
 
@@ -103,9 +105,17 @@ struct Run {
 }
 
 impl Run {
-    async fn over<D: Driver>(self, driver: &D, mut probe: impl Probe, mut report: Report) -> Result<Report> {
+    /// `began` is when what is measured was started, where it was for this.
+    async fn over<D: Driver>(
+        self,
+        driver: &D,
+        mut probe: impl Probe,
+        mut report: Report,
+        began: Option<Instant>,
+    ) -> Result<Report> {
         let Self { profile: wanted, stop, output } = self;
-        unless(&stop, first_answer(driver)).await?;
+        let answered = unless(&stop, first_answer(driver)).await?;
+        report.start_up_s = began.map(|began| (answered - began).as_secs_f64());
         output.head(&report)?;
         profile(driver, &mut probe, &mut report, (&wanted, &stop), |report, level| {
             output.level(report, level)
@@ -114,17 +124,4 @@ impl Run {
         output.finish(&report)?;
         Ok(report)
     }
-}
-
-/// Asks once: what is wrong with every request is found out before the load.
-async fn first_answer<D: Driver>(driver: &D) -> Result<()> {
-    let mut lane = driver.open().await?;
-    if !lane.ready().await {
-        return Err(Error::new(ErrorKind::Io, "the server closed the first connection"));
-    }
-    let answer = lane.ask(0).await;
-    answer.map(drop).map_err(|failure| {
-        let kind = if failure.lost { ErrorKind::Io } else { ErrorKind::InvalidRequest };
-        Error::new(kind, format!("the first request failed: {}", failure.what))
-    })
 }

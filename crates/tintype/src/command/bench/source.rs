@@ -27,8 +27,6 @@ pub(super) struct Source {
     pub transport: Transport,
     /// The server, where it was started for this; it ends with this value.
     pub server: Option<ServerProcess>,
-    /// From its start to its first good answer.
-    pub start_up: Option<Duration>,
     /// Where its statistics are asked for, if it has any.
     pub statistics: Option<Control>,
 }
@@ -91,12 +89,9 @@ impl Source {
         if args.protocol == Protocol::Grpc && service != Service::Triton {
             return Err(invalid("gRPC is spoken with servers of the kind `triton`"));
         }
-        let start_up = match &mut server {
-            Some(server) => Some(
-                server.ready(async || is_ready(args, (service, &endpoint), &authority).await, limit).await?,
-            ),
-            None => None,
-        };
+        if let Some(server) = &mut server {
+            server.ready(async || is_ready(args, (service, &endpoint), &authority).await, limit).await?;
+        }
         let control = control(args, service, &authority).await?;
         let (mut statistics, inputs) = inputs(args, service, &endpoint, control).await?;
         let transport = match args.protocol {
@@ -108,7 +103,7 @@ impl Source {
             None => false,
         };
         let statistics = statistics.filter(|_| told);
-        Ok(Self { target: typed, service, endpoint, transport, server, start_up, statistics })
+        Ok(Self { target: typed, service, endpoint, transport, server, statistics })
     }
 }
 
