@@ -9,7 +9,7 @@ import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from process import PeakMemory, Processes, free_port
+from process import PeakMemory, Processes, busy_s, free_port
 from servers import Place, Server, top
 
 READY_LIMIT_S = 120
@@ -50,6 +50,7 @@ class Turn:
     rss_peak_mib: float
     start_s: float
     client_cpu_percent: float
+    others_percent: float  # of the time of the server's core, that others had meanwhile
 
 
 def take_turn(server: Server, settings: dict[str, str], model: Path, load: Load, expected: tuple[str, float]) -> dict:
@@ -62,17 +63,18 @@ def take_turn(server: Server, settings: dict[str, str], model: Path, load: Load,
                 start_s = first_answer(server, place, load, processes, expected)
                 warm = bench(server, place, load, WARM_UP_REQUESTS)
                 count = max(LEAST_REQUESTS, round(warm["throughput"] * load.seconds))
-                before = processes.cpu_s()
+                began, cpu_s, core_s = time.monotonic(), processes.cpu_s(), busy_s(load.server_core)
                 with PeakMemory(processes) as memory:
                     seen = bench(server, place, load, count)
-                cpu_s = processes.cpu_s() - before
+                cpu_s, core_s = processes.cpu_s() - cpu_s, busy_s(load.server_core) - core_s
+                others = max(0.0, core_s - cpu_s) / (time.monotonic() - began)
             except Failed as error:
                 raise Failed(f"{server.title}: {error}\n{processes.last_words()}") from error
     latency = seen["latency"]
     return asdict(Turn(
         requests=count, throughput=seen["throughput"], mean=latency["avg_us"] / 1e3, p50=percentile_ms(latency, 50),
         p99=percentile_ms(latency, 99), cpu_ms=cpu_s * 1e3 / count, rss_peak_mib=memory.mib, start_s=start_s,
-        client_cpu_percent=seen["client_cpu_percent"]))
+        client_cpu_percent=seen["client_cpu_percent"], others_percent=100 * others))
 
 
 def first_answer(server: Server, place: Place, load: Load, processes: Processes, expected: tuple[str, float]) -> float:

@@ -93,6 +93,13 @@ class Processes:
         return sum(int(fields[21]) for fields in stats) * PAGE / 2**20
 
 
+def busy_s(core: int) -> float:
+    """Seconds since the start of the machine in which a core was not idle, or was not given to this machine by its host."""
+    line = next(line for line in Path("/proc/stat").read_text().splitlines() if line.startswith(f"cpu{core} "))
+    user, nice, system, _idle, _wait, *interrupts_and_host = map(int, line.split()[1:9])
+    return (user + nice + system + sum(interrupts_and_host)) / TICK
+
+
 class PeakMemory:
     """Looks at the memory of processes now and then while it is entered."""
 

@@ -12,7 +12,7 @@ ABOUT = {"when": "2026-01-02", "machine": "2 cores", "versions": {"tintype": "0.
 def row(title: str, throughput: float, **others: object) -> dict:
     figures = {"mean": 200.0, "p50": 190.0, "p99": 260.0, "cpu_ms": 4.0, "rss_peak_mib": 90.0, "start_s": 0.07}
     return {"title": title, "throughput": throughput, **figures, "share": throughput / 400, "shares": [throughput / 400, 0.8], "ratio": 300 / throughput,
-            "variant": "", "variants": {"": throughput}, "client_cpu_percent": 4.0, "about": ABOUT, **others}
+            "variant": "", "variants": {"": throughput}, "client_cpu_percent": 4.0, "others_percent": 0.5, "about": ABOUT, **others}
 
 
 def results() -> dict:
@@ -38,6 +38,11 @@ class Page(unittest.TestCase):
         found = page.peers(results())
         self.assertIn("| FastAPI | 100.0 | 3.00 | 0.25 | 190 | 260 | 200 | 4.00 | 90 | 0.1 |", found)
         self.assertIn("FastAPI in the first round: in threads 100.0, on the event loop 90.0.", found)
+
+    def test_a_machine_that_was_not_idle_is_told(self):
+        found = results()
+        found["models"]["mobilenet_v3_small"]["servers"]["tintype"]["others_percent"] = 20.0
+        self.assertIn("tintype: others had 20 % of its core", page.peers(found))
 
     def test_a_run_without_tintype_leaves_dashes(self):
         found = results()
