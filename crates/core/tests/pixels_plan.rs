@@ -87,6 +87,23 @@ fn gray_is_one_channel() {
 }
 
 #[test]
+fn a_slot_gets_what_a_tensor_of_its_own_would_hold() {
+    let (bytes, mut scratch) = (png(9, 7, 1), Scratch::new());
+    for channels in ["rgb", "bgr", "gray"] {
+        for layout in ["nchw", "nhwc"] {
+            let lines = format!(
+                "crop = [4, 5]\nscale = 0.5\nmean = [1.0]\nchannels = \"{channels}\"\nlayout = \"{layout}\""
+            );
+            let plan = plan(&lines).unwrap();
+            let tensor = plan.prepare(&bytes, &mut scratch).unwrap();
+            let mut slot = vec![0f32; tensor.shape().iter().product()];
+            plan.prepare_into(&bytes, &mut scratch, slot.as_mut_slice().into()).unwrap();
+            assert_eq!(slot, tensor.values::<f32>().unwrap(), "{lines}");
+        }
+    }
+}
+
+#[test]
 fn a_slot_takes_its_own_dtype_and_length_alone() {
     let plan = plan("crop = [4, 4]").unwrap();
     let (bytes, mut scratch) = (png(8, 8, 1), Scratch::new());

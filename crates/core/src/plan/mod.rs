@@ -25,9 +25,7 @@ use normalize::Normalizer;
 use resample::{Resampler, View};
 
 use crate::image::{Decompressor, Limits, Region, Size, Source, luma_in_place};
-use crate::{
-    Channels, DType, Element, Error, ErrorKind, Layout, PixelType, PreprocessSpec, Resize, Result, Tensor,
-};
+use crate::{Channels, DType, Error, ErrorKind, Layout, PixelType, PreprocessSpec, Resize, Result, Tensor};
 
 /// Pixel buffers larger than this are given back after the image that needed them, so that one huge picture does not
 /// stay in every thread's memory: 4 megapixels, more than common photos need after the crop.
@@ -128,13 +126,9 @@ impl Plan {
     /// canvas.
     pub fn prepare(&self, bytes: &[u8], scratch: &mut Scratch) -> Result<Tensor> {
         let size = self.draw(bytes, scratch)?;
-        let tensor = match self.spec.dtype {
-            PixelType::F32 => self.tensor::<f32>(size, scratch),
-            PixelType::F16 => self.tensor::<f16>(size, scratch),
-            PixelType::U8 => self.tensor::<u8>(size, scratch),
-        };
+        let values = self.normalizer.collect(&scratch.canvas);
         scratch.shrink();
-        tensor
+        Tensor::from_data(self.shape(size).to_vec(), values)
     }
 
     /// The same, written into a slot of a batch.
@@ -170,15 +164,6 @@ impl Plan {
             Layout::Nchw => [channels, height, width],
             Layout::Nhwc => [height, width, channels],
         }
-    }
-
-    fn tensor<T: Element>(&self, size: Size, scratch: &Scratch) -> Result<Tensor>
-    where
-        for<'a> Slot<'a>: From<&'a mut [T]>,
-    {
-        let mut values = vec![T::default(); scratch.canvas.len()];
-        self.normalizer.write(&scratch.canvas, size, values.as_mut_slice().into())?;
-        Tensor::new(self.shape(size), values)
     }
 
     /// Decodes, turns, resizes and crops into the scratch's canvas: RGB or grey, interleaved.

@@ -8,7 +8,7 @@ use half::f16;
 
 use super::Slot;
 use crate::image::Size;
-use crate::{Channels, Error, ErrorKind, Layout, PixelType, PreprocessSpec, Result};
+use crate::{Channels, Error, ErrorKind, Layout, PixelType, PreprocessSpec, Result, TensorData};
 
 /// A plan's tables.
 pub(super) struct Normalizer {
@@ -70,6 +70,33 @@ impl Normalizer {
                 pixels.len()
             ),
         ))
+    }
+
+    /// The same in memory of its own, which is written once: zeroing that much first takes a page fault for each page.
+    pub(super) fn collect(&self, pixels: &[u8]) -> TensorData {
+        match &self.tables {
+            Tables::F32(tables) => TensorData::F32(self.collect_as(tables, pixels)),
+            Tables::F16(tables) => TensorData::F16(self.collect_as(tables, pixels)),
+            Tables::U8(tables) => TensorData::U8(self.collect_as(tables, pixels)),
+        }
+    }
+
+    fn collect_as<T: Copy>(&self, tables: &[[T; 256]], pixels: &[u8]) -> Vec<T> {
+        let mut out = Vec::with_capacity(pixels.len());
+        let from = if self.channels == Channels::Bgr { [2, 1, 0] } else { [0, 1, 2] };
+        match (tables, self.layout) {
+            ([first, second, third], Layout::Nhwc) => out.extend(pixels.chunks_exact(3).flat_map(|pixel| {
+                let [r, g, b] = from.map(|channel| usize::from(pixel[channel]));
+                [first[r], second[g], third[b]]
+            })),
+            ([_, _, _], Layout::Nchw) => {
+                for (table, channel) in tables.iter().zip(from) {
+                    out.extend(pixels.chunks_exact(3).map(|pixel| table[usize::from(pixel[channel])]));
+                }
+            }
+            _ => out.extend(tables.iter().flat_map(|table| pixels.iter().map(|&x| table[usize::from(x)]))),
+        }
+        out
     }
 
     fn write_as<T: Copy>(&self, tables: &[[T; 256]], pixels: &[u8], out: &mut [T]) {
