@@ -149,10 +149,9 @@ def floor(model: Path, load: Load, prepare: Path) -> dict:
     core = ["taskset", "-c", str(load.server_core)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [*core, PYTHON, HERE / "floor.py", model, load.picture, "2"]
-    found = json.loads(subprocess.run(command, env=env, stdout=subprocess.PIPE, check=True).stdout)
+    found = json.loads(output_of(command, env))
     command = [*core, prepare, model / "tintype.toml", "time", load.picture, "1"]
-    text = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-    found["prepare_ms"] = float(text.split()[1])  # "median 2.2400 best …"
+    found["prepare_ms"] = float(output_of(command).split()[1])  # "median 2.2400 best …"
     return found | {"in_process": in_process(model, load, least_rate(found))}
 
 
@@ -162,13 +161,21 @@ def in_process(model: Path, load: Load, rate: float) -> float:
     command = ["taskset", "-c", str(load.server_core), load.bench, "--log", "warn", "bench", "--in-process", model / "model.onnx",
                load.picture, "--spec", model / "tintype.toml", "--concurrency-range", str(load.concurrency),
                "--request-count", str(count), "--json"]
-    found = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    found = json.loads(output_of(command))
     return found["levels"][0]["throughput"]
 
 
 def least_rate(floor: dict) -> float:
     """One over the sum of both."""
     return 1000 / (floor["prepare_ms"] + floor["run_ms"]["1"])
+
+
+def output_of(command: list, env: dict[str, str] | None = None) -> str:
+    """What the command prints; its own words on stderr stay visible."""
+    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise Failed(f"`{' '.join(map(str, command))}` ended with {done.returncode}:\n{done.stdout[-2000:]}")
+    return done.stdout
 
 
 def median_floor(floors: list[dict]) -> dict:
@@ -183,8 +190,7 @@ def transport(options: argparse.Namespace) -> dict:
     """What `scripts/bench_scheduler.py` finds."""
     script = HERE.parent.parent / "scripts" / "bench_scheduler.py"
     command = [PYTHON, script, options.tintype, options.examples / "echo", "--json"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout) | {"about": {"when": time.strftime("%Y-%m-%d"), "machine": machine.described(),
+    return json.loads(output_of(command)) | {"about": {"when": time.strftime("%Y-%m-%d"), "machine": machine.described(),
                                                 "versions": machine.versions(options.tintype)}}
 
 
