@@ -172,10 +172,16 @@ def least_rate(floor: dict) -> float:
 
 def output_of(command: list, env: dict[str, str] | None = None) -> str:
     """What the command prints; its own words on stderr stay visible."""
-    done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise Failed(f"`{' '.join(map(str, command))}` ended with {done.returncode}:\n{done.stdout[-2000:]}")
-    return done.stdout
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            printed, _ = child.communicate()
+        except BaseException:
+            # Not killed, as `subprocess.run` would: it has servers of its own to end.
+            child.terminate()
+            raise
+    if child.returncode != 0:
+        raise Failed(f"`{' '.join(map(str, command))}` ended with {child.returncode}:\n{printed[-2000:]}")
+    return printed
 
 
 def median_floor(floors: list[dict]) -> dict:
