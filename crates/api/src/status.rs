@@ -73,6 +73,8 @@ pub fn status(kind: ErrorKind) -> Status {
         ErrorKind::NotReady => (503, 503, Grpc::Unavailable, 69, Caller),
         ErrorKind::QueueTimeout => (503, 503, Grpc::Unavailable, 75, Caller),
         ErrorKind::DeadlineExceeded => (504, 504, Grpc::DeadlineExceeded, 75, Caller),
+        // Of commands alone; a number of its own, which scripts can tell from every failure.
+        ErrorKind::Inaccurate => (500, 500, Grpc::Internal, 3, Operator),
         // Wrong on the server's own disk: no request can cause these.
         ErrorKind::InvalidConfig => (500, 500, Grpc::Internal, 78, Operator),
         ErrorKind::InvalidPackage => (500, 500, Grpc::Internal, 65, Operator),

@@ -56,6 +56,8 @@ pub enum ErrorKind {
     RequestTimeout,
     /// Understood, but not supported by this build or version.
     Unsupported,
+    /// What was made of a model answers worse than the caller allows.
+    Inaccurate,
     /// ONNX Runtime's library is missing or of a wrong version.
     MissingRuntime,
     /// The engine failed to run the model.
@@ -91,6 +93,7 @@ impl ErrorKind {
             Self::Cancelled => "cancelled",
             Self::RequestTimeout => "request_timeout",
             Self::Unsupported => "unsupported",
+            Self::Inaccurate => "inaccurate",
             Self::MissingRuntime => "missing_runtime",
             Self::Engine => "engine",
             Self::Io => "io",

@@ -4,6 +4,7 @@
 //! * [`Builder`] writes a model layer by layer; [`arch`] has the architectures;
 //! * [`weights`] reads checkpoints of PyTorch and safetensors files into those;
 //! * [`differentiate`] makes a classifier's graph one that computes loss and gradients;
+//! * [`quantize`] makes an eight-bit model of a float one;
 //! * [`head`] finds the last linear layer of a classifier, cuts the graph before it, and replaces it.
 //!
 //! Running a graph is the business of `tintype-engine`.
@@ -15,6 +16,7 @@ pub mod head;
 mod model;
 mod node;
 pub mod proto;
+pub mod quantize;
 mod rewrite;
 mod shape;
 mod tensor;

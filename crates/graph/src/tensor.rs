@@ -27,6 +27,24 @@ impl TensorProto {
         Self::raw(name, DataType::Int64, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
     }
 
+    /// A tensor of `i8` called `name`; `values` in row-major order.
+    pub fn from_i8(name: &str, shape: &[usize], values: &[i8]) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len());
+        Self::raw(name, DataType::Int8, shape, values.iter().map(|v| v.cast_unsigned()).collect())
+    }
+
+    /// A tensor of `u8` called `name`; `values` in row-major order.
+    pub fn from_u8(name: &str, shape: &[usize], values: &[u8]) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len());
+        Self::raw(name, DataType::Uint8, shape, values.to_vec())
+    }
+
+    /// A tensor of `i32` called `name`; `values` in row-major order.
+    pub fn from_i32(name: &str, shape: &[usize], values: &[i32]) -> Self {
+        debug_assert_eq!(shape.iter().product::<usize>(), values.len());
+        Self::raw(name, DataType::Int32, shape, values.iter().flat_map(|v| v.to_le_bytes()).collect())
+    }
+
     fn raw(name: &str, dtype: DataType, shape: &[usize], bytes: Vec<u8>) -> Self {
         Self {
             name: name.to_owned(),

@@ -1,4 +1,4 @@
-//! Models of older operator sets as models of set 17, which gradients are written in.
+//! Models of older operator sets as models of set 17, which gradients and quantised graphs are written in.
 //!
 //! Of what changed on the way, most is types that were added. The rest is rewritten here: settings that became inputs,
 //! softmax over several axes at once, and batch norms with outputs for training.
@@ -27,7 +27,7 @@ pub(crate) fn upgrade(model: &mut Model) -> Result<()> {
     if set < OLDEST {
         return Err(Error::new(
             ErrorKind::Unsupported,
-            format!("training needs operator set {OLDEST} or later, found {set}"),
+            format!("changing a graph needs operator set {OLDEST} or later, found {set}"),
         ));
     }
     let graph = model.graph_mut();

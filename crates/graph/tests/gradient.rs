@@ -194,7 +194,10 @@ fn what_cannot_be_trained_is_refused() {
     assert!(train(&two, true).unwrap_err().message().ends_with("found 1 and 2"));
 
     let old = Model::new(plain.graph().clone(), 6);
-    assert_eq!(train(&old, true).unwrap_err().message(), "training needs operator set 7 or later, found 6");
+    assert_eq!(
+        train(&old, true).unwrap_err().message(),
+        "changing a graph needs operator set 7 or later, found 6"
+    );
 }
 
 #[test]

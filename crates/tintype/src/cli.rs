@@ -34,6 +34,9 @@ pub enum Command {
     /// Measure a model on a labelled data set
     #[cfg(feature = "train")]
     Evaluate(command::evaluate::EvaluateArgs),
+    /// Make a faster model of a model, and say what that costs
+    #[cfg(feature = "train")]
+    Optimize(Box<command::optimize::OptimizeArgs>),
     /// Classify images
     Predict(command::predict::PredictArgs),
     /// Create, inspect, verify and unpack packages
@@ -54,6 +57,9 @@ pub enum Command {
     /// Measure a model on a labelled data set (not in this build)
     #[cfg(not(feature = "train"))]
     Evaluate(command::absent::AbsentArgs),
+    /// Make a faster model of a model, and say what that costs (not in this build)
+    #[cfg(not(feature = "train"))]
+    Optimize(Box<command::absent::AbsentArgs>),
     /// Measure a server, or a model, under load (not in this build)
     #[cfg(not(feature = "bench"))]
     Bench(Box<command::absent::AbsentArgs>),

@@ -36,6 +36,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => command::demo::run(args),
         Command::Train(args) => command::train::run(args),
         Command::Evaluate(args) => command::evaluate::run(args),
+        Command::Optimize(args) => command::optimize::run(*args),
         Command::Predict(args) => command::predict::run(args),
         Command::Package(args) => command::package::run(args),
         Command::Serve(args) => command::serve::run(*args),

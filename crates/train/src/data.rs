@@ -111,6 +111,12 @@ impl Dataset {
         Ok(data)
     }
 
+    /// Images without classes: [`Dataset::classes`] is empty, every sample's class is 0.
+    pub fn unlabelled(images: Vec<Origin>) -> Self {
+        let samples = images.into_iter().map(|origin| Sample { origin, class: 0, part: None }).collect();
+        Self { classes: Vec::new(), samples }
+    }
+
     /// Samples by the names of their classes, which need not be in order.
     fn new(named: Vec<(Origin, String, Option<Part>)>) -> Self {
         let mut classes: Vec<String> = named.iter().map(|(_, class, _)| class.clone()).collect();

@@ -79,35 +79,16 @@ pub(crate) fn answer(
     options: &EvaluateOptions,
     subscriber: &mut dyn Subscriber,
 ) -> Result<Answers> {
-    let threads = match options.threads {
-        0 => tintype_core::cores(),
-        n => n,
-    };
-    let first = backend.load(&package.model, &SessionOptions::default())?;
-    let classifier = ImageClassifier::new(package, first.inputs(), first.outputs(), Limits::default())?;
-    let labels = labels_of(&classifier)?;
+    let scorer = Scorer::open(package, backend, options.threads)?;
+    let labels = scorer.labels()?;
     let classes = match_labels(&data.classes, &labels)?;
-    let batch = if classifier.plan().output_shape().is_some() { BATCH } else { 1 };
-    let batch = fixed_batch(first.as_ref(), classifier.input()).unwrap_or(batch);
-    let mut sessions = vec![first];
-    while sessions.len() < threads {
-        sessions.push(backend.load(&package.model, &SessionOptions::default())?);
-    }
-    let samples = &data.samples;
-    let workers: Vec<_> = sessions
-        .into_iter()
-        .map(|session| {
-            let mut worker = Worker { session, classifier: &classifier, scratch: Scratch::default() };
-            move |range: Range<usize>| worker.run(&samples[range])
-        })
-        .collect();
-    let mut watch = Watch { what: ImagesPass::Evaluate, subscriber, stop: &options.stop };
-    let rows = over_files(samples.len(), batch, workers, &mut watch)?;
+    let postprocess = scorer.classifier.postprocess().clone();
+    let watch = Watch { what: ImagesPass::Evaluate, subscriber, stop: &options.stop };
+    let rows = scorer.score(&data.samples, watch)?;
 
-    let postprocess = classifier.postprocess().clone();
     let mut answers =
         Answers { labels, images: vec![], truths: vec![], scores: vec![], postprocess, errors: vec![] };
-    for (sample, row) in samples.iter().zip(rows) {
+    for (sample, row) in data.samples.iter().zip(rows) {
         match row {
             Ok(scores) => {
                 answers.images.push(sample.origin.clone());
@@ -125,6 +106,70 @@ pub(crate) fn answer(
         return Err(Error::new(ErrorKind::InvalidArgument, "no image could be read"));
     }
     Ok(answers)
+}
+
+/// A package in sessions of one thread each, to score images.
+pub(crate) struct Scorer {
+    pub classifier: ImageClassifier,
+    /// One at least.
+    sessions: Vec<Box<dyn Session>>,
+    batch: usize,
+}
+
+impl Scorer {
+    /// Loads a package into `threads` sessions; 0 means one a core.
+    ///
+    /// # Errors
+    /// What loading the model and [`ImageClassifier::new`] return.
+    pub fn open(package: &Package, backend: &dyn Backend, threads: usize) -> Result<Self> {
+        let threads = match threads {
+            0 => tintype_core::cores(),
+            n => n,
+        };
+        let first = backend.load(&package.model, &SessionOptions::default())?;
+        let classifier = ImageClassifier::new(package, first.inputs(), first.outputs(), Limits::default())?;
+        let batch = if classifier.plan().output_shape().is_some() { BATCH } else { 1 };
+        let batch = fixed_batch(first.as_ref(), classifier.input()).unwrap_or(batch);
+        let mut sessions = vec![first];
+        while sessions.len() < threads {
+            sessions.push(backend.load(&package.model, &SessionOptions::default())?);
+        }
+        Ok(Self { classifier, sessions, batch })
+    }
+
+    /// The model's class names; indices in decimal where it has none.
+    pub fn labels(&self) -> Result<Vec<String>> {
+        labels_of(&self.classifier)
+    }
+
+    /// The first `count` images that can be read, each as a batch that the model takes.
+    pub fn prepared(&self, samples: &[Sample], count: usize) -> Result<Vec<Tensor>> {
+        let mut scratch = Scratch::default();
+        let prepare = |sample: &Sample| self.classifier.prepare(&sample.origin.read()?, &mut scratch);
+        let images: Vec<Tensor> = samples.iter().map(prepare).filter_map(Result::ok).take(count).collect();
+        let session = self.sessions[0].as_ref();
+        images
+            .iter()
+            .map(|image| batch_of(std::slice::from_ref(image), session, self.classifier.input()))
+            .collect()
+    }
+
+    /// A row of scores for each image that can be read, in the samples' order.
+    ///
+    /// # Errors
+    /// What running the model returns; `Cancelled`.
+    pub fn score(self, samples: &[Sample], mut watch: Watch) -> Result<Vec<Result<Vec<f32>>>> {
+        let classifier = &self.classifier;
+        let workers: Vec<_> = self
+            .sessions
+            .into_iter()
+            .map(|session| {
+                let mut worker = Worker { session, classifier, scratch: Scratch::default() };
+                move |range: Range<usize>| worker.run(&samples[range])
+            })
+            .collect();
+        over_files(samples.len(), self.batch, workers, &mut watch)
+    }
 }
 
 impl Answers {
@@ -166,7 +211,7 @@ fn labels_of(classifier: &ImageClassifier) -> Result<Vec<String>> {
 }
 
 /// The model's index of each class.
-fn match_labels(classes: &[String], labels: &[String]) -> Result<Vec<usize>> {
+pub(crate) fn match_labels(classes: &[String], labels: &[String]) -> Result<Vec<usize>> {
     let found: Vec<_> = classes.iter().map(|class| index_of(class, labels)).collect();
     let missing = classes.iter().zip(&found).filter(|(_, index)| index.is_none());
     let unknown: Vec<String> = missing.map(|(class, _)| format!("`{class}`")).collect();

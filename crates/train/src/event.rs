@@ -87,6 +87,10 @@ pub enum ImagesPass {
     Decode,
     /// The whole model runs.
     Evaluate,
+    /// The whole model runs, and the ranges of its tensors are collected.
+    Calibrate,
+    /// Not images but layers are gone through: each is quantised alone.
+    Layers,
 }
 
 impl ImagesProgress {

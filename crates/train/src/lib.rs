@@ -28,6 +28,7 @@ mod optim;
 mod pass;
 mod place;
 mod preprocessing;
+pub mod quantize;
 mod results;
 mod run;
 mod run_dir;

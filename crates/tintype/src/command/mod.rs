@@ -16,6 +16,8 @@ mod hub;
 #[cfg(any(feature = "bench", feature = "train"))]
 mod interrupt;
 mod model;
+#[cfg(feature = "train")]
+pub mod optimize;
 pub mod package;
 pub mod predict;
 #[cfg(feature = "train")]
@@ -30,5 +32,7 @@ pub use absent as bench;
 pub use absent as demo;
 #[cfg(not(feature = "train"))]
 pub use absent as evaluate;
+#[cfg(not(feature = "train"))]
+pub use absent as optimize;
 #[cfg(not(feature = "train"))]
 pub use absent as train;

@@ -68,18 +68,18 @@ struct CreateArgs {
 
 /// Where a new package goes, and as which version.
 #[derive(Debug, Args)]
-struct Destination {
+pub struct Destination {
     /// The version, a positive number
     #[arg(long, value_name = "N", default_value = "1")]
-    version: String,
+    pub version: String,
 
     /// A `.mar` file, or the model repository in which `NAME/VERSION/` is made
     #[arg(long, value_name = "DIR|F.mar")]
-    out: PathBuf,
+    pub out: PathBuf,
 
     /// Replace the `.mar` if there is one
     #[arg(long)]
-    overwrite: bool,
+    pub overwrite: bool,
 }
 
 #[derive(Debug, Args)]
@@ -149,7 +149,7 @@ fn create(args: &CreateArgs, stdout: &mut impl Write) -> Result<()> {
 
 impl Destination {
     /// Checks that the parts fit, writes the package and prints where it is.
-    fn write(&self, package: &Package, stdout: &mut impl Write) -> Result<()> {
+    pub fn write(&self, package: &Package, stdout: &mut impl Write) -> Result<()> {
         check::fits(package)?;
         if self.out.extension().is_some_and(|e| e == "mar") {
             let options = MarOptions { created: created()?, overwrite: self.overwrite };

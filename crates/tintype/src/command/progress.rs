@@ -66,11 +66,14 @@ impl Progress {
             ImagesPass::Features => "features",
             ImagesPass::Decode => "decoding",
             ImagesPass::Evaluate => "evaluating",
+            ImagesPass::Calibrate => "calibrating",
+            ImagesPass::Layers => "trying layers",
         };
         let ImagesProgress { done, total, .. } = *progress;
         let speed = progress.images_per_second();
         let left = Duration::from_secs_f64((total - done) as f64 / speed.max(1e-9));
-        let message = format!("images · {speed:.0} images/s · {} left", clock(left));
+        let unit = if what == "trying layers" { "layers" } else { "images" };
+        let message = format!("{unit} · {speed:.0} {unit}/s · {} left", clock(left));
         if self.bar.is_none() && (done == total || self.last_line.elapsed() >= LINE_EVERY) {
             self.say(&format!("{what}: {done}/{total} {message}"));
             self.last_line = Instant::now();

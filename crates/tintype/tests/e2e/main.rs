@@ -8,6 +8,7 @@ mod binary;
 mod circle;
 mod clients;
 mod hub;
+mod optimize;
 mod package;
 mod predict;
 mod serve;
