@@ -134,10 +134,10 @@ fn weights_are_rounded_by_channel_and_biases_to_the_accumulators_step() {
     assert_eq!(found.scales[..2], [0.01, 0.02f32 / 127.0]);
     let rounded = found.bias.unwrap();
     assert_eq!(rounded.values[0], 300);
-    for c in 0..3 {
+    for (c, bias) in bias.iter().enumerate() {
         let value = rounded.values[c] as f32 * rounded.scales[c];
         // A step at most, and the precision of the scale.
-        assert!((value - bias[c]).abs() <= rounded.scales[c] + 1e-4 * bias[c].abs(), "channel {c}: {value}");
+        assert!((value - bias).abs() <= rounded.scales[c] + 1e-4 * bias.abs(), "channel {c}: {value}");
     }
     // By columns, as `MatMul` has its channels.
     let w = stored(&[2, 3], &[0.5, 0.0101, 0.0, -1.27, 0.02, 0.0]);
