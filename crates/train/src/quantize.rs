@@ -52,7 +52,8 @@ pub struct Int8Options {
     pub method: Method,
     /// Names of layers that stay float in any case.
     pub exclude: Vec<String>,
-    /// How many of the worst layers may stay float, where `max_drop` would not hold otherwise; all but one where `None`.
+    /// How many of the worst layers may stay float, where `max_drop` would not hold otherwise; a quarter of all where `None`,
+    /// beyond which little is won.
     pub keep_float: Option<usize>,
     /// The greatest drop in top-1 accuracy, in points (0..=100); of agreement, where the images have no classes.
     pub max_drop: f64,
@@ -169,7 +170,7 @@ impl Search<'_> {
             work.options.exclude.iter().map(|name| FloatLayer { name: name.clone(), noise: None }).collect();
         let mut best = self.attempt(work, float, asked.clone())?;
         let candidates = self.quantizer.layers().len() - unique(&asked).len();
-        let most = work.options.keep_float.unwrap_or(usize::MAX).min(candidates - 1);
+        let most = work.options.keep_float.unwrap_or(candidates.div_ceil(4)).min(candidates - 1);
         if best.comparison.drop() <= work.options.max_drop || most == 0 {
             return Ok(best);
         }

@@ -69,8 +69,11 @@ impl Histogram {
     ///
     /// The method is TensorRT's (Migacz, *8-bit inference with TensorRT*, GTC 2017), in the form that ONNX Runtime's
     /// `get_entropy_threshold` has it, whole counts included. The result never leaves the values' own range.
+    ///
+    /// Where all values lie on one side of zero, as behind a ReLU, all steps of the `u8` are on that side: twice as many.
     pub fn entropy(&self) -> Range {
-        self.entropy_at(LEVELS)
+        let one_sided = self.range.min >= 0.0 || self.range.max <= 0.0;
+        self.entropy_at(if one_sided { 2 * LEVELS } else { LEVELS })
     }
 
     /// As [`Histogram::entropy`], at another number of steps.

@@ -52,7 +52,7 @@ pub struct Int8Args {
     #[arg(long, value_name = "POINTS", default_value_t = 1.0)]
     max_drop: f64,
 
-    /// How many of the worst layers may stay float, where `--max-drop` would not hold otherwise
+    /// How many of the worst layers may stay float, where `--max-drop` would not hold otherwise; a quarter of all by default
     #[arg(long, value_name = "N|auto", default_value = "auto")]
     keep_float: KeepFloat,
 
