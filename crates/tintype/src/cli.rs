@@ -34,8 +34,7 @@ pub enum Command {
     /// Measure a model on a labelled data set
     #[cfg(feature = "train")]
     Evaluate(command::evaluate::EvaluateArgs),
-    /// Make a faster model of a model, and say what that costs
-    #[cfg(feature = "train")]
+    /// Make a model load faster here, or an eight-bit model of it, and say what that costs
     Optimize(Box<command::optimize::OptimizeArgs>),
     /// Classify images
     Predict(command::predict::PredictArgs),
@@ -57,9 +56,6 @@ pub enum Command {
     /// Measure a model on a labelled data set (not in this build)
     #[cfg(not(feature = "train"))]
     Evaluate(command::absent::AbsentArgs),
-    /// Make a faster model of a model, and say what that costs (not in this build)
-    #[cfg(not(feature = "train"))]
-    Optimize(Box<command::absent::AbsentArgs>),
     /// Measure a server, or a model, under load (not in this build)
     #[cfg(not(feature = "bench"))]
     Bench(Box<command::absent::AbsentArgs>),

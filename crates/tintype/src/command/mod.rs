@@ -16,7 +16,6 @@ mod hub;
 #[cfg(any(feature = "bench", feature = "train"))]
 mod interrupt;
 mod model;
-#[cfg(feature = "train")]
 pub mod optimize;
 pub mod package;
 pub mod predict;
@@ -32,7 +31,5 @@ pub use absent as bench;
 pub use absent as demo;
 #[cfg(not(feature = "train"))]
 pub use absent as evaluate;
-#[cfg(not(feature = "train"))]
-pub use absent as optimize;
 #[cfg(not(feature = "train"))]
 pub use absent as train;

@@ -2,13 +2,14 @@
 //!
 //! Here are the options; `optimize/*` has a file for each kind of optimisation.
 
+mod graph;
+#[cfg(feature = "train")]
 mod int8;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use tintype_core::{Error, ErrorKind};
-
+#[cfg(feature = "train")]
 use super::model::ModelOptions;
 
 /// Options of `tintype optimize`.
@@ -19,19 +20,24 @@ pub struct OptimizeArgs {
     /// A model directory, a `.mar`, an `.onnx` file or a training run
     pub model: PathBuf,
 
+    /// Print JSON instead of a table
+    #[arg(long)]
+    json: bool,
+
+    #[cfg(feature = "train")]
     #[command(flatten)]
     int8: int8::Int8Args,
 
+    #[cfg(feature = "train")]
     #[command(flatten)]
     options: ModelOptions,
 }
 
-/// Optimises; exit code 3 when the result answers worse than `--max-drop` allows.
+/// Optimises; exit code 3 when an eight-bit model answers worse than `--max-drop` allows.
 pub fn run(args: OptimizeArgs) -> anyhow::Result<ExitCode> {
+    #[cfg(feature = "train")]
     if args.int8.int8 {
-        return int8::run(&args.model, &args.options, &args.int8);
+        return int8::run(&args.model, &args.options, &args.int8, args.json);
     }
-    Err(Error::new(ErrorKind::InvalidArgument, "nothing says how to optimise the model")
-        .with_hint("`--int8 --calibrate DATA` makes an eight-bit model of it")
-        .into())
+    graph::run(&args.model, args.json)
 }

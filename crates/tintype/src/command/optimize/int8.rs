@@ -68,10 +68,6 @@ pub struct Int8Args {
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     threads: usize,
 
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
-
     /// The new model's name; the old one's with `_int8` by default
     #[arg(long)]
     name: Option<String>,
@@ -122,7 +118,7 @@ impl FromStr for KeepFloat {
 }
 
 /// Quantises, prints the report and writes the package.
-pub fn run(path: &Path, options: &ModelOptions, args: &Int8Args) -> anyhow::Result<ExitCode> {
+pub fn run(path: &Path, options: &ModelOptions, args: &Int8Args, as_json: bool) -> anyhow::Result<ExitCode> {
     let package = model::open(path, options)?;
     let name = args.name.clone().unwrap_or_else(|| format!("{}_int8", package.name));
     check_name(&name)?;
@@ -149,7 +145,7 @@ pub fn run(path: &Path, options: &ModelOptions, args: &Int8Args) -> anyhow::Resu
     }
     let written = String::from_utf8_lossy(&written).trim_end().to_owned();
     let mut stdout = std::io::stdout().lock();
-    if args.json {
+    if as_json {
         writeln!(stdout, "{}", json(report, &names, &written)?)?;
     } else {
         write!(stdout, "{}", report.to_table([&names[0], &names[1]]))?;
