@@ -6,6 +6,7 @@ use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 /// Every crate of the workspace, the workspace crates it may use, and what it must not reach even indirectly.
 const ARROWS: &[(&str, &[&str], &[&str])] = &[
+    ("tintype-chart", &[], &["tokio", "axum", "ort"]),
     ("tintype-core", &[], &["tokio", "axum", "ort"]),
     ("tintype-graph", &["core"], &["tokio", "ort"]),
     ("tintype-engine", &["core"], &["axum", "tokio"]),
@@ -13,9 +14,9 @@ const ARROWS: &[(&str, &[&str], &[&str])] = &[
     ("tintype-runtime", &["core", "engine"], &["axum", "tonic"]),
     ("tintype-api", &["core"], &["axum", "tintype-runtime", "ort"]),
     ("tintype-server", &["api", "core", "runtime"], &["datafusion"]),
-    ("tintype-train", &["core", "engine", "graph"], &["tintype-runtime", "tintype-server", "axum"]),
+    ("tintype-train", &["chart", "core", "engine", "graph"], &["tintype-runtime", "tintype-server", "axum"]),
     ("tintype-batch", &["core", "engine", "runtime"], &["tintype-server", "axum"]),
-    ("tintype-bench", &["api", "core"], &["tintype-runtime", "tintype-server", "ort"]),
+    ("tintype-bench", &["api", "chart", "core"], &["tintype-runtime", "tintype-server", "ort"]),
     ("tintype-testkit", &[], &["tokio", "axum", "ort"]),
     (
         "tintype",

@@ -1,17 +1,9 @@
-//! Charts as inline SVG; colours are the classes `c0` to `c7` of the page.
+//! Charts of a report: lines from the origin, and stacked bars.
 
-use std::fmt::Write as _;
+use tintype_chart::{COLOURS, Chart, Layout, escaped};
 
-use super::page::escaped;
-
-/// Width and height of a chart's plane, and the margins around it, in SVG units.
-const WIDTH: f64 = 380.0;
-const HEIGHT: f64 = 190.0;
-const LEFT: f64 = 44.0;
-const TOP: f64 = 10.0;
-const BELOW: f64 = 34.0;
-/// Colours there are.
-const COLOURS: usize = 8;
+const LAYOUT: Layout =
+    Layout { width: 380.0, height: 190.0, top: 10.0, left: 44.0, right: 16.0, bottom: 34.0, labels: 14.0 };
 
 /// An axis.
 pub(super) struct Axis {
@@ -62,37 +54,22 @@ pub(super) fn lines(title: &str, x: &Axis, y: &Axis, lines: &[Line]) -> String {
         return String::new();
     }
     let right = if x.ticks.is_some() { right } else { 1.05 * right };
-    let at = |(px, py): (f64, f64)| (LEFT + WIDTH * px / right, TOP + HEIGHT * (1.0 - py / high));
-    let mut svg = frame(title);
-    for (value, text) in y.ticks(high) {
-        tick_y(&mut svg, at((0.0, value)).1, &text);
+    let mut chart = Chart::new(title, LAYOUT, 0.0..right, 0.0..high);
+    for (value, label) in y.ticks(high) {
+        chart.y_tick(value, &label);
     }
-    for (value, text) in x.ticks(right) {
-        tick_x(&mut svg, at((value, 0.0)).0, &text);
+    for (value, label) in x.ticks(right) {
+        chart.x_tick(value, &label);
     }
-    axis_title(&mut svg, &x.title);
-    let mut legend = String::new();
+    chart.x_title(&x.title);
     for (i, line) in lines.iter().enumerate() {
-        let colour = i % COLOURS;
-        let mut path = String::new();
-        for &point in &line.points {
-            let (px, py) = at(point);
-            // Writing to a string cannot fail, here and below.
-            let _ = write!(path, "{}{px:.1} {py:.1}", if path.is_empty() { 'M' } else { 'L' });
-        }
-        let _ = write!(svg, "<path class='line c{colour}' d='{path}'/>");
+        chart.path(&format!("line c{}", i % COLOURS), line.points.iter().copied());
         for (&point, label) in line.points.iter().zip(&line.labels) {
-            let (px, py) = at(point);
-            let said = format!("{}, {label}: {} {}", line.name, written(point.1), y.title);
-            let _ = write!(
-                svg,
-                "<circle class='dot c{colour}' cx='{px:.1}' cy='{py:.1}' r='3'><title>{}</title></circle>",
-                escaped(&said)
-            );
+            chart.dot(i, point, &format!("{}, {label}: {} {}", line.name, written(point.1), y.title));
         }
-        let _ = write!(legend, "<span class='c{colour}'>{}</span>", escaped(&line.name));
+        chart.legend(i, &escaped(&line.name));
     }
-    figure(&format!("{title} ({})", y.title), &svg, &legend)
+    chart.figure(&format!("{title} ({})", y.title))
 }
 
 /// A chart of stacked bars.
@@ -101,61 +78,25 @@ pub(super) fn stacked(title: &str, names: &[String], bars: &[Bars]) -> String {
     if high <= 0.0 {
         return String::new();
     }
-    let mut svg = frame(title);
-    let y = |value: f64| TOP + HEIGHT * (1.0 - value / high);
-    for (value, text) in Axis::linear("").ticks(high) {
-        tick_y(&mut svg, y(value), &text);
+    let mut chart = Chart::new(title, LAYOUT, 0.0..bars.len() as f64, 0.0..high);
+    for (value, label) in Axis::linear("").ticks(high) {
+        chart.y_tick(value, &label);
     }
-    let room = WIDTH / bars.len() as f64;
     for (i, bar) in bars.iter().enumerate() {
-        let left = LEFT + room * (i as f64 + 0.15);
+        let at = i as f64;
         let mut below = 0.0;
         for (k, &value) in bar.values.iter().enumerate() {
-            let (top, height) = (y(below + value), HEIGHT * value / high);
+            let class = format!("class='bar c{}'", k % COLOURS);
             let said = format!("{}: {} {}", bar.name, names[k], written(value));
-            let _ = write!(
-                svg,
-                "<rect class='bar c{}' x='{left:.1}' y='{top:.1}' width='{:.1}' height='{height:.1}'><title>{}</title></rect>",
-                k % COLOURS,
-                0.7 * room,
-                escaped(&said)
-            );
+            chart.bar(&class, at + 0.15..at + 0.85, below..below + value, &said);
             below += value;
         }
-        tick_x(&mut svg, left + 0.35 * room, &escaped(&bar.name));
+        chart.x_tick(at + 0.5, &bar.name);
     }
-    let legend = names
-        .iter()
-        .enumerate()
-        .map(|(k, name)| format!("<span class='c{}'>{}</span>", k % COLOURS, escaped(name)));
-    figure(title, &svg, &legend.collect::<String>())
-}
-
-fn frame(title: &str) -> String {
-    let (width, height) = (LEFT + WIDTH + 16.0, TOP + HEIGHT + BELOW);
-    format!("<svg viewBox='0 0 {width} {height}' role='img' aria-label='{}'>", escaped(title))
-}
-
-fn figure(title: &str, svg: &str, legend: &str) -> String {
-    format!("<figure><h3>{}</h3>{svg}</svg><figcaption>{legend}</figcaption></figure>\n", escaped(title))
-}
-
-fn tick_y(svg: &mut String, y: f64, text: &str) {
-    let (right, at) = (LEFT + WIDTH, LEFT - 6.0);
-    let _ = write!(
-        svg,
-        "<path class='grid' d='M{LEFT} {y:.1}H{right}'/><text x='{at}' y='{:.1}' text-anchor='end'>{text}</text>",
-        y + 3.5
-    );
-}
-
-fn tick_x(svg: &mut String, x: f64, text: &str) {
-    let _ = write!(svg, "<text x='{x:.1}' y='{}' text-anchor='middle'>{text}</text>", TOP + HEIGHT + 14.0);
-}
-
-fn axis_title(svg: &mut String, text: &str) {
-    let (x, y) = (LEFT + WIDTH, TOP + HEIGHT + 28.0);
-    let _ = write!(svg, "<text x='{x}' y='{y}' text-anchor='end'>{}</text>", escaped(text));
+    for (k, name) in names.iter().enumerate() {
+        chart.legend(k, &escaped(name));
+    }
+    chart.figure(title)
 }
 
 /// The next of 1, 2, 5, 10, … from `value` on.

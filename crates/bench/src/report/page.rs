@@ -2,15 +2,17 @@
 
 use std::fmt::Write as _;
 
+use tintype_chart::{escaped, page};
+
 use super::chart::{self, Axis, Bars, Line};
 use super::{Level, Report};
 
 /// The page.
 pub fn to_html(report: &Report) -> String {
     let title = format!("{} {}", report.target, report.model);
+    let title = title.trim();
     let settings = &report.settings;
-    let mut body =
-        format!("<h1>{}</h1>\n<p>{} over {}", escaped(title.trim()), report.service, report.protocol);
+    let mut body = format!("<h1>{}</h1>\n<p>{} over {}", escaped(title), report.service, report.protocol);
     // Writing to a string cannot fail, here and below.
     if let Some(seconds) = report.start_up_s {
         let _ = write!(body, ", its first good answer {seconds:.3} s after its start");
@@ -33,13 +35,7 @@ pub fn to_html(report: &Report) -> String {
         server(report),
         batches(report)
     );
-    format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{}</title>\n<style>{}</style></head>\n<body><main>\n{body}</main></body></html>\n",
-        escaped(title.trim()),
-        include_str!("page.css")
-    )
+    page(title, include_str!("page.css"), &body)
 }
 
 fn table(report: &Report) -> String {
@@ -157,13 +153,4 @@ fn batches(report: &Report) -> String {
     });
     let names: Vec<String> = sizes.iter().map(u64::to_string).collect();
     chart::stacked("Batch sizes, percent of the rows", &names, &bars.collect::<Vec<_>>())
-}
-
-/// Text with the characters that HTML reads escaped.
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&#39;")
 }

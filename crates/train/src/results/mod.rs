@@ -14,7 +14,6 @@ mod card;
 mod chart;
 pub(crate) mod history;
 mod mistakes;
-mod page;
 pub(crate) mod pictures;
 mod report;
 pub(crate) mod tensorboard;

@@ -2,17 +2,18 @@
 
 use std::fmt::Write as _;
 
+use tintype_chart::{escaped, page};
 use tintype_core::Result;
 
 use super::chart::{self, Line, Unit};
 use super::history::{Epoch, column};
 use super::mistakes::{thumbnail, worst};
-use super::page::{escaped, page};
 use super::{Calibration, Told};
 use crate::evaluate::{Answers, Judged};
 use crate::event::DataFacts;
 use crate::metrics::{Evaluation, FileError};
 
+const STYLE: &str = include_str!("report.css");
 /// Classes whose confusion matrix still fits a screen.
 const WIDEST_MATRIX: usize = 40;
 /// Rows of tables that are cut off.
@@ -53,7 +54,7 @@ pub(super) fn of_training(told: &Told, history: &[Epoch]) -> Result<String> {
         "<h2>Configuration</h2>\n<details><summary>config.yaml</summary><pre>{}</pre></details>",
         escaped(&config.to_yaml()?)
     );
-    Ok(page(&config.name, &body))
+    Ok(page(&config.name, STYLE, &body))
 }
 
 /// The page of an evaluation of `model` on `data`.
@@ -67,7 +68,7 @@ pub(super) fn of_evaluation(judged: &Judged, model: &str, data: &str) -> String 
     body += &classes(evaluation, answers);
     body += &mistakes(answers);
     body += &unreadable(&evaluation.errors);
-    page(model, &body)
+    page(model, STYLE, &body)
 }
 
 fn tiles(e: &Evaluation) -> String {
