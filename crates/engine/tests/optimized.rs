@@ -6,7 +6,10 @@ use std::path::Path;
 use tintype_core::{ErrorKind, ModelSource, Result, Tensor};
 use tintype_engine::ort::OrtBackend;
 use tintype_engine::{Backend, Optimization, SessionOptions};
+use tintype_graph::Model;
 use tintype_graph::arch::{ArchSpec, find};
+use tintype_graph::proto::{DataLocation, StringStringEntryProto};
+use tintype_testkit::onnx;
 
 /// A residual network with weights of its own for each number of classes.
 fn network(classes: usize) -> Vec<u8> {
@@ -74,6 +77,62 @@ fn a_damaged_entry_is_passed_over() {
         fs::write(&path, &fs::read(&path).unwrap()[..100]).unwrap();
         assert_near(&logits(&backend, &model, &SessionOptions::default()).unwrap(), &expected);
     }
+}
+
+/// Writes `model.onnx` into `folder`, a linear classifier that keeps its weights in `weights.data` beside it.
+fn write_with_external_data(folder: &Path, weights: &[f32]) -> ModelSource {
+    let bytes: Vec<u8> = weights.iter().flat_map(|weight| weight.to_le_bytes()).collect();
+    let entry = |key: &str, value: String| StringStringEntryProto { key: key.to_owned(), value };
+    let mut model = Model::from_bytes(&onnx::scores(&[3, 32, 32], weights, &[0.0; 2])).expect("a model");
+    let weight =
+        model.graph_mut().initializer.iter_mut().find(|tensor| tensor.name == "weight").expect("it is there");
+    weight.raw_data = None;
+    weight.data_location = DataLocation::External as i32;
+    weight.external_data =
+        vec![entry("location", "weights.data".to_owned()), entry("length", bytes.len().to_string())];
+    fs::create_dir_all(folder).expect("a folder");
+    fs::write(folder.join("weights.data"), bytes).expect("a file");
+    let path = folder.join("model.onnx");
+    model.write(&path).expect("a file");
+    ModelSource::Path(path)
+}
+
+#[test]
+fn an_entry_serves_a_model_with_external_data_while_that_data_is_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let folder = |name: &str| directory.path().join(name);
+    let weights = |scale: f32| -> Vec<f32> {
+        (0..2 * 3 * 32 * 32).map(|index| scale * (index % 13) as f32 / 1000.0).collect()
+    };
+    let (backend, plain) = (backend(&folder("cache")), backend(&folder("empty")));
+    let options = SessionOptions::default();
+    let model = write_with_external_data(&folder("a"), &weights(1.0));
+    let before = logits(&plain, &model, &options).unwrap();
+    let made = backend.optimize(&model).unwrap();
+    let digests = fs::read_to_string(made.folder.join("external.sha256")).unwrap();
+    assert!(digests.trim_end().ends_with("weights.data") && digests.lines().count() == 1, "{digests}");
+    assert_near(&logits(&backend, &model, &options).unwrap(), &before);
+
+    // With its weights gone to zero, an entry shows who uses it.
+    let kept = made.folder.join("weights.bin");
+    fs::write(&kept, vec![0; fs::metadata(&kept).unwrap().len() as usize]).unwrap();
+    let copy = write_with_external_data(&folder("b"), &weights(1.0));
+    for same in [&model, &copy] {
+        assert_near(&logits(&backend, same, &options).unwrap(), &[0.0; 2]);
+    }
+    // The model's own bytes stay as they are.
+    write_with_external_data(&folder("a"), &weights(2.0));
+    let after = logits(&plain, &model, &options).unwrap();
+    assert!(after.iter().zip(&before).any(|(a, b)| (a - b).abs() > 1e-2), "{after:?} {before:?}");
+    assert_near(&logits(&backend, &model, &options).unwrap(), &after);
+    assert_near(&logits(&backend, &copy, &options).unwrap(), &[0.0; 2]);
+    fs::remove_file(folder("a").join("weights.data")).unwrap();
+    assert!(logits(&backend, &model, &options).is_err(), "an entry does not stand in for lost weights");
+
+    // Made anew, it is of the weights that are there now.
+    let model = write_with_external_data(&folder("a"), &weights(2.0));
+    assert_eq!(backend.optimize(&model).unwrap().folder, made.folder);
+    assert_near(&logits(&backend, &model, &options).unwrap(), &after);
 }
 
 #[test]
