@@ -1,10 +1,11 @@
-//! `optimize --int8`: a package that serves, a report, and refusals.
+//! `optimize --int8`: a package that serves, a report, and refusals. `optimize`: a graph kept in the cache.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
-use crate::binary::{Finished, Fixture, tintype};
+use crate::binary::{Finished, Fixture, finish, tintype};
 
 /// Pictures in class folders, each mostly of its class's channel.
 fn draw(root: &Path) {
@@ -120,4 +121,56 @@ fn images_need_no_classes_and_must_be_there() {
     }
     let out = tintype(["optimize", model, "--int8"]);
     assert_eq!(out.status.code(), Some(2), "calibration data is required");
+}
+
+/// Runs `tintype args…` with an empty cache of its own in `cache`, and the ONNX Runtime that is used otherwise.
+fn with_cache(cache: &Path, args: &[&str]) -> Finished {
+    let doctor: Value = serde_json::from_str(&tintype(["doctor", "--json"]).stdout).expect("JSON");
+    let library = doctor["onnxruntime"]["library"].as_str().expect("the library's path");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tintype"));
+    finish(command.args(args).env("TINTYPE_CACHE", cache).env("TINTYPE_ORT_LIB", library))
+}
+
+#[test]
+fn an_optimised_graph_lies_in_the_cache_and_answers_as_the_model() {
+    let fixture = Fixture::new();
+    let (mar, cache) = (fixture.mar(), fixture.path("cache"));
+    let model = mar.to_str().unwrap();
+    let made = with_cache(&cache, &["optimize", model, "--json"]).success();
+    let answer = &made.json_lines()[0];
+    let kept = Path::new(answer["kept_in"].as_str().unwrap());
+    assert!(kept.starts_with(&cache) && kept.join("model.onnx").is_file(), "{answer}");
+    assert_eq!(answer["model"], "red-green-blue");
+    assert!(
+        answer["bytes"].as_u64().unwrap() >= kept.join("model.onnx").metadata().unwrap().len(),
+        "{answer}"
+    );
+    assert!(answer["largest_difference"].as_f64().unwrap() < 1e-4, "{answer}");
+    assert!(
+        answer["load_before_s"].as_f64().unwrap() > 0.0 && answer["load_after_s"].as_f64().unwrap() > 0.0
+    );
+
+    let predict = ["predict", model, "--json", &fixture.text("green.png"), &fixture.text("blue.png")];
+    let predictions = |finished: Finished| -> Vec<Value> {
+        finished.success().json_lines().into_iter().map(|mut line| line["predictions"].take()).collect()
+    };
+    let (with, without) = (predictions(with_cache(&cache, &predict)), predictions(tintype(predict)));
+    assert_eq!(with, without);
+    assert_eq!((&with[0][0]["label"], &with[1][0]["label"]), (&"green".into(), &"blue".into()));
+}
+
+#[test]
+fn a_model_that_cannot_be_loaded_is_not_kept() {
+    let fixture = Fixture::new();
+    let cache = fixture.path("cache");
+    std::fs::write(fixture.path("bad.onnx"), b"not a model").expect("a file");
+    for (model, code, sentence) in
+        [("bad.onnx", 65, "Load model from bad.onnx failed"), ("missing.onnx", 66, "missing.onnx")]
+    {
+        let out = with_cache(&cache, &["optimize", &fixture.text(model), "--json"]);
+        assert_eq!(out.status.code(), Some(code), "{model}: {}", out.stderr);
+        assert!(out.stderr.contains(sentence) && out.stdout.is_empty(), "{model}: {}", out.stderr);
+    }
+    let left = std::fs::read_dir(cache.join("optimized")).map_or(0, Iterator::count);
+    assert_eq!(left, 0, "nothing is left behind");
 }
