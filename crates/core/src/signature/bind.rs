@@ -19,20 +19,12 @@ impl Signature {
     pub fn bind(&self, given: Vec<NamedTensor>) -> Result<Bound> {
         let inputs = self.inputs_for(&given);
         self.check_names(inputs, &given)?;
-        let matched: Vec<(&Input, NamedTensor)> = given
-            .into_iter()
-            .map(|tensor| match inputs.iter().find(|input| input.name == tensor.name) {
-                Some(input) => Ok((input, tensor)),
-                None => Err(invalid_argument(format!(
-                    "unexpected inference input '{}' for model '{}'",
-                    tensor.name, self.name
-                ))),
-            })
-            .collect::<Result<_>>()?;
-        let rows = self.batch_size(&matched)?;
+        given.iter().try_for_each(|tensor| self.named(inputs, &tensor.name).map(drop))?;
+        let rows = self.batch_size(&given)?;
         let mut tensors: Vec<Option<Tensor>> = vec![None; self.raw_inputs.len()];
         let mut images = None;
-        for (input, NamedTensor { tensor, .. }) in matched {
+        for NamedTensor { name, tensor } in given {
+            let input = self.named(inputs, &name)?;
             let is_image = input.source == Source::Image || self.is_image_in_place(input, &tensor);
             self.check_dtype(input, tensor.dtype(), if is_image { DType::Bytes } else { input.dtype })?;
             if is_image {
@@ -102,31 +94,37 @@ impl Signature {
         )))
     }
 
+    fn named<'a>(&self, inputs: &'a [Input], name: &str) -> Result<&'a Input> {
+        inputs.iter().find(|input| input.name == name).ok_or_else(|| {
+            invalid_argument(format!("unexpected inference input '{name}' for model '{}'", self.name))
+        })
+    }
+
     /// The batch size, which all inputs must share; 1 for a model without batching.
-    fn batch_size(&self, matched: &[(&Input, NamedTensor)]) -> Result<usize> {
+    fn batch_size(&self, given: &[NamedTensor]) -> Result<usize> {
         if self.max_batch_size == 0 {
             return Ok(1);
         }
         let mut rows = None;
-        for (input, NamedTensor { tensor, .. }) in matched {
+        for NamedTensor { name, tensor } in given {
             let Some(&first) = tensor.shape().first() else {
                 return Err(invalid_argument(format!(
-                    "input '{}' has no shape but model requires batch dimension for '{}'",
-                    input.name, self.name
+                    "input '{name}' has no shape but model requires batch dimension for '{}'",
+                    self.name
                 )));
             };
             if *rows.get_or_insert(first) != first {
                 return Err(invalid_argument(format!(
-                    "input '{}' batch size does not match other inputs for '{}'",
-                    input.name, self.name
+                    "input '{name}' batch size does not match other inputs for '{}'",
+                    self.name
                 )));
             }
         }
         let (rows, limit) = (rows.unwrap_or(1), self.max_batch_size);
-        let bound = if rows > limit { format!("<= {limit}") } else { ">= 1".to_owned() };
         if (1..=limit).contains(&rows) {
             return Ok(rows);
         }
+        let bound = if rows > limit { format!("<= {limit}") } else { ">= 1".to_owned() };
         Err(invalid_argument(format!("inference request batch-size must be {bound} for '{}'", self.name)))
     }
 
