@@ -230,7 +230,7 @@ impl Admitted {
         let (reply, answer) = oneshot::channel();
         stamp(self.trace.as_ref(), Activity::QueueStart);
         let ticket = Ticket::new(reply, patience, queued, self.permit, self.trace);
-        let started = ticket.started();
+        let rejected = ticket.rejected();
         let unloading = || pipeline.not_ready("it is being unloaded");
         match input {
             Input::Images(images) => {
@@ -252,7 +252,7 @@ impl Admitted {
         }
         let mut answer = std::pin::pin!(answer);
         let answered = async {
-            if let Some(reject) = patience.reject {
+            if let Some((reject, started)) = rejected {
                 match tokio::time::timeout_at(reject.into(), &mut answer).await {
                     Ok(answered) => return Ok(answered),
                     Err(_) if !started.load(Ordering::Relaxed) => return Err(timed_out()),

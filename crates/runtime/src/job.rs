@@ -40,8 +40,8 @@ pub(crate) struct Ticket {
     /// Closed when the caller's future was dropped: the one sign of cancellation.
     reply: oneshot::Sender<Result<Ran>>,
     pub(crate) patience: Patience,
-    /// Set when it runs: from then on patience has no say.
-    started: Arc<AtomicBool>,
+    /// Set when it runs: from then on patience has no say. `None` where it rejects at no time.
+    started: Option<Arc<AtomicBool>>,
     /// Given back when it runs, or never will.
     queued: Option<OwnedSemaphorePermit>,
     /// Given back when the ticket is answered or dropped.
@@ -58,7 +58,8 @@ impl Ticket {
         permit: Permit,
         trace: Option<Arc<Trace>>,
     ) -> Self {
-        Self { reply, patience, started: Arc::default(), queued, permit, trace }
+        let started = patience.reject.map(|_| Arc::default());
+        Self { reply, patience, started, queued, permit, trace }
     }
 
     /// Notes when the request reached `activity`, if that is asked for.
@@ -68,9 +69,9 @@ impl Ticket {
         }
     }
 
-    /// Tells, later, whether it runs.
-    pub(crate) fn started(&self) -> Arc<AtomicBool> {
-        self.started.clone()
+    /// When it is rejected, and what tells then whether it runs.
+    pub(crate) fn rejected(&self) -> Option<(Instant, Arc<AtomicBool>)> {
+        self.patience.reject.zip(self.started.clone())
     }
 
     /// When nobody would use an answer any more.
@@ -85,7 +86,9 @@ impl Ticket {
 
     /// It leaves the queue to be run.
     pub(crate) fn start(&mut self) {
-        self.started.store(true, Ordering::Relaxed);
+        if let Some(started) = &self.started {
+            started.store(true, Ordering::Relaxed);
+        }
         self.queued = None;
     }
 
