@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use tintype_api::kserve::{self, Content, Reply, raw, request, response};
 use tintype_core::{Result, TensorData};
@@ -117,11 +117,11 @@ fn json_elements(reply: &Reply) -> usize {
     sizes.sum()
 }
 
-/// A body, compressed if the client likes that.
+/// A body, compressed if the client likes that; its type is left to say.
 pub(super) async fn packed(body: Vec<u8>, coding: Option<Coding>) -> Result<Response> {
-    let Some(coding) = coding else { return Ok(body.into_response()) };
+    let Some(coding) = coding else { return Ok(Response::new(body.into())) };
     let body = heavy::run(body.len(), move || coding.compress(&body)).await?;
-    let mut response = body.into_response();
+    let mut response = Response::new(body.into());
     response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
     Ok(response)
 }
