@@ -7,7 +7,8 @@ use serde::Deserialize;
 use sonic_rs::LazyValue;
 use tintype_core::{DType, Result, Tensor};
 
-use super::{Form, Input, Options, Parameters, Reply, Request, Value, data, invalid, parse_json, response};
+use super::given::Given;
+use super::{Form, Input, Options, Reply, Request, Value, data, invalid, parse_json, response};
 
 /// What a model says of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +32,10 @@ pub fn decode(inputs: &[InputSpec], body: &[u8]) -> Result<Request> {
         Some(id) => parse_json(id.as_raw_str().as_bytes())?,
         None => String::new(),
     };
-    let parameters: Parameters = match members.remove("parameters") {
+    let parameters = members.remove("parameters");
+    let parameters: Given<'_> = match &parameters {
         Some(parameters) => parse_json(parameters.as_raw_str().as_bytes())?,
-        None => Parameters::new(),
+        None => Given::default(),
     };
     let options = Options::from_parameters(&parameters)?;
     let inputs = inputs.iter().filter_map(|spec| {

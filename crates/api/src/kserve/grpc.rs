@@ -10,12 +10,13 @@ use bytes::Bytes;
 use tintype_core::{DType, Element, Result, Tensor, TensorData};
 
 use super::binary::{self, Origin};
+use super::given::Given;
 use super::proto::infer_parameter::ParameterChoice;
 use super::proto::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
 use super::proto::model_infer_response::InferOutputTensor;
 use super::proto::{InferParameter, InferTensorContents, ModelInferRequest, ModelInferResponse};
 use super::request::{dtype_of, region, requested, shape_of};
-use super::{Content, Form, Input, Options, Output, Parameter, Parameters, Reply, Request, Value, invalid};
+use super::{Content, Form, Input, Options, Output, Parameter, Reply, Request, Value, invalid};
 
 /// Decodes a request.
 ///
@@ -55,7 +56,7 @@ impl Raw {
 fn input(id: &str, model: &str, tensor: InferInputTensor, raw: &mut Raw) -> Result<Input> {
     let InferInputTensor { name, datatype, shape, parameters, contents } = tensor;
     let dtype = dtype_of(&name, &datatype)?;
-    let shape = shape_of(&name, &shape)?;
+    let shape = shape_of(&name, shape)?;
     let origin = Origin { id, model, input: &name };
     let typed = contents.is_some();
     let value = if let Some(region) = region(&name, &plain(parameters)?)? {
@@ -165,7 +166,7 @@ fn output(output: InferRequestedOutputTensor) -> Result<Output> {
     requested(output.name, &plain(output.parameters)?, None)
 }
 
-fn plain(parameters: BTreeMap<String, InferParameter>) -> Result<Parameters> {
+fn plain(parameters: BTreeMap<String, InferParameter>) -> Result<Given<'static>> {
     let plain = parameters.into_iter().map(|(key, value)| {
         let value = match value.parameter_choice {
             Some(ParameterChoice::BoolParam(value)) => Parameter::Bool(value),
@@ -177,7 +178,7 @@ fn plain(parameters: BTreeMap<String, InferParameter>) -> Result<Parameters> {
             Some(ParameterChoice::DoubleParam(value)) => Parameter::Float(value),
             None => return Err(invalid(format!("parameter `{key}` has no value"))),
         };
-        Ok((key, value))
+        Ok((key.into(), value))
     });
     plain.collect()
 }

@@ -19,6 +19,7 @@ pub mod classification;
 mod data;
 mod depth;
 pub mod generate;
+mod given;
 pub mod grpc;
 mod metadata;
 mod parameters;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Visitor};
 use tintype_core::Result;
 
+use super::given::Given;
 use super::invalid;
 
 /// Parameters by name.
@@ -45,10 +46,10 @@ impl Options {
     ///
     /// # Errors
     /// `InvalidArgument` for a known one of a wrong type, and for reserved names.
-    pub(super) fn from_parameters(parameters: &Parameters) -> Result<Self> {
+    pub(super) fn from_parameters(parameters: &Given<'_>) -> Result<Self> {
         let mut options = Self::default();
-        for (key, value) in parameters {
-            match key.as_str() {
+        for (key, value) in parameters.iter() {
+            match key {
                 "priority" => options.priority = value.unsigned(key)?,
                 "timeout" => {
                     let micros = value.unsigned(key)?;

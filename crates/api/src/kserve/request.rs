@@ -7,7 +7,8 @@ use sonic_rs::LazyValue;
 use tintype_core::{DType, Result, Tensor};
 
 use super::binary::{self, Origin};
-use super::{Options, Parameters, data, invalid, parse_json};
+use super::given::Given;
+use super::{Options, data, invalid, parse_json};
 
 /// An inference request, as both wires say it.
 #[derive(Debug, Clone, PartialEq)]
@@ -114,10 +115,12 @@ const BINARY_OUTPUT: &str = "binary_data_output";
 struct Wire<'a> {
     #[serde(default, borrow)]
     id: Cow<'a, str>,
-    parameters: Option<Parameters>,
+    #[serde(borrow)]
+    parameters: Option<Given<'a>>,
     #[serde(borrow)]
     inputs: Vec<WireInput<'a>>,
-    outputs: Option<Vec<WireOutput>>,
+    #[serde(borrow)]
+    outputs: Option<Vec<WireOutput<'a>>>,
 }
 
 #[derive(Deserialize)]
@@ -127,16 +130,18 @@ struct WireInput<'a> {
     shape: Vec<i64>,
     #[serde(borrow)]
     datatype: Cow<'a, str>,
-    parameters: Option<Parameters>,
+    #[serde(borrow)]
+    parameters: Option<Given<'a>>,
     /// Its text: the type of its elements may be said after it.
     #[serde(borrow)]
     data: Option<LazyValue<'a>>,
 }
 
 #[derive(Deserialize)]
-struct WireOutput {
+struct WireOutput<'a> {
     name: String,
-    parameters: Option<Parameters>,
+    #[serde(borrow)]
+    parameters: Option<Given<'a>>,
 }
 
 /// The bytes behind the JSON, of which each binary input takes its part in turn.
@@ -151,7 +156,7 @@ impl Blobs<'_> {
     fn decode(&mut self, input: WireInput<'_>) -> Result<Input> {
         let name = input.name.into_owned();
         let dtype = dtype_of(&name, &input.datatype)?;
-        let shape = shape_of(&name, &input.shape)?;
+        let shape = shape_of(&name, input.shape)?;
         let count = binary::elements(&name, &shape)?;
         let parameters = input.parameters.unwrap_or_default();
         let region = region(&name, &parameters)?;
@@ -204,14 +209,14 @@ impl Blobs<'_> {
 
 const BINARY_SIZE: &str = "binary_data_size";
 
-fn output(wire: WireOutput) -> Result<Output> {
+fn output(wire: WireOutput<'_>) -> Result<Output> {
     let parameters = wire.parameters.unwrap_or_default();
     let binary = parameters.get("binary_data").map(|value| value.boolean("binary_data")).transpose()?;
     requested(wire.name, &parameters, binary)
 }
 
 /// An output with its `parameters`, of which `binary` was one.
-pub(super) fn requested(name: String, parameters: &Parameters, binary: Option<bool>) -> Result<Output> {
+pub(super) fn requested(name: String, parameters: &Given<'_>, binary: Option<bool>) -> Result<Output> {
     let classes =
         parameters.get("classification").map(|value| value.unsigned("classification")).transpose()?;
     // More classes than any output has mean all.
@@ -226,12 +231,12 @@ pub(super) fn requested(name: String, parameters: &Parameters, binary: Option<bo
 }
 
 /// The shared memory of which `parameters` speak.
-pub(super) fn region(tensor: &str, parameters: &Parameters) -> Result<Option<Region>> {
+pub(super) fn region(tensor: &str, parameters: &Given<'_>) -> Result<Option<Region>> {
     const NAME: &str = "shared_memory_region";
     const OFFSET: &str = "shared_memory_offset";
     const SIZE: &str = "shared_memory_byte_size";
     let Some(name) = parameters.get(NAME) else {
-        return match [OFFSET, SIZE].iter().find(|&&key| parameters.contains_key(key)) {
+        return match [OFFSET, SIZE].iter().find(|&&key| parameters.contains(key)) {
             Some(key) => {
                 Err(invalid(format!("'{key}' can not be specified for '{tensor}' without '{NAME}'")))
             }
@@ -252,11 +257,12 @@ pub(super) fn dtype_of(input: &str, name: &str) -> Result<DType> {
     DType::from_kserve(name).ok_or_else(|| invalid(format!("input '{input}' has unknown datatype '{name}'")))
 }
 
-pub(super) fn shape_of(input: &str, shape: &[i64]) -> Result<Vec<usize>> {
-    let sizes = shape.iter().map(|&size| usize::try_from(size));
-    sizes.collect::<Result<_, _>>().map_err(|_| {
-        invalid(format!(
+pub(super) fn shape_of(input: &str, shape: Vec<i64>) -> Result<Vec<usize>> {
+    if shape.iter().any(|&size| usize::try_from(size).is_err()) {
+        return Err(invalid(format!(
             "the shape of input '{input}' has a size that is not a whole number of at least 0: {shape:?}"
-        ))
-    })
+        )));
+    }
+    // In place.
+    Ok(shape.into_iter().map(|size| size as usize).collect())
 }

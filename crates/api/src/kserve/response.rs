@@ -99,9 +99,11 @@ impl Json<'_> {
             .map_err(|error| Error::new(ErrorKind::Internal, format!("writing JSON: {error}")))
     }
 
+    /// `name` needs no escapes.
     pub(super) fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) -> Result<()> {
-        self.value(name)?;
-        self.raw(":");
+        self.raw("\"");
+        self.raw(name);
+        self.raw("\":");
         self.value(value)
     }
 
