@@ -2,11 +2,12 @@
 """Start-up, memory and size of a server: from the start of the process to the first answer, resident memory, megabytes.
 
 Usage: measure_startup.py TINTYPE MODEL IMAGE [--spec F.toml] [--rounds 11] [--requests 1000] [--concurrency 50]
-                          [--instances N] [--cores 0] [--optimized]
+                          [--instances N] [--cores 0] [--optimized] [--load-with TINTYPE]
 
-Each round starts `tintype serve`, asks `/predict` until the first 200, and ends it. The last one then stays for the memory:
+IMAGE is a picture, or a JSON body with one. Each round starts `tintype serve`, asks `/predict` until the first 200, and ends it. The last one then stays for the memory:
 idle a second after that answer, and the highest while `tintype bench` sends requests from another core. With --optimized
-`tintype optimize` has been run before, in a cache of this script's own. Medians; memory is `Rss` of `/proc/PID/smaps_rollup`.
+`tintype optimize` has been run before, in a cache of this script's own. --load-with names a whole build, where TINTYPE is one that
+only serves. Medians; memory is `Rss` of `/proc/PID/smaps_rollup`.
 """
 
 import argparse
@@ -28,6 +29,7 @@ def start(options, environment):
     command += ["--spec", options.spec] if options.spec else []
     command += ["--instances", str(options.instances)] if options.instances else []
     image = pathlib.Path(options.image).read_bytes()
+    kind = "application/json" if options.image.endswith(".json") else "application/octet-stream"
     began = time.perf_counter()
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     address = server.stdout.readline().strip()
@@ -36,7 +38,7 @@ def start(options, environment):
         raise SystemExit(f"the server did not start: {server.stderr.read()}")
     for _ in range(1000):
         connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=10)
-        connection.request("POST", "/predict", image, {"Content-Type": "application/octet-stream"})
+        connection.request("POST", "/predict", image, {"Content-Type": kind})
         response = connection.getresponse()
         body = response.read()
         connection.close()
@@ -54,21 +56,19 @@ def resident(server):
 
 
 def under_load(server, address, options):
-    """The highest resident memory in MiB while requests are under way, and the requests per second."""
-    report = tempfile.NamedTemporaryFile(suffix=".json")
-    command = [options.tintype, "bench", address, options.image, "--concurrency-range", str(options.concurrency),
-               "--request-count", str(options.requests), "--json"]
+    """The highest resident memory in MiB while requests are under way."""
+    command = [options.load_with or options.tintype, "bench", address, options.image, "--concurrency-range", str(options.concurrency),
+               "--request-count", str(options.requests)]
     others = sorted(os.sched_getaffinity(0) - {int(core) for core in options.cores.split(",")})
     pinned = ["taskset", "-c", str(others[-1])] if others else []
-    with open(report.name, "w") as out:
-        load = subprocess.Popen([*pinned, *command], stdout=out, stderr=subprocess.DEVNULL)
-        highest = 0.0
-        while load.poll() is None:
-            highest = max(highest, resident(server))
-            time.sleep(0.02)
+    load = subprocess.Popen([*pinned, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    highest = 0.0
+    while load.poll() is None:
+        highest = max(highest, resident(server))
+        time.sleep(0.02)
     if load.returncode:
         raise SystemExit(f"`{' '.join(command)}` ended with {load.returncode}")
-    return highest, json.loads(pathlib.Path(report.name).read_text())
+    return highest
 
 
 def megabytes(path):
@@ -86,6 +86,7 @@ def main():
     parser.add_argument("--instances", type=int)
     parser.add_argument("--cores", default="0")
     parser.add_argument("--optimized", action="store_true")
+    parser.add_argument("--load-with", metavar="TINTYPE")
     options = parser.parse_args()
     environment = dict(os.environ)
     with tempfile.TemporaryDirectory() as cache:
@@ -105,7 +106,7 @@ def main():
         try:
             time.sleep(1)
             idle = resident(server)
-            highest, _ = under_load(server, address, options)
+            highest = under_load(server, address, options)
         finally:
             server.terminate()
             server.wait()

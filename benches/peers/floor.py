@@ -2,8 +2,8 @@
 
 Usage: floor.py MODEL_FOLDER PICTURE SECONDS
 
-Prints JSON: the answer that every server has to give, by Pillow and ONNX Runtime, and the milliseconds of a run of the model for
-batches of several sizes. How long preparing takes, the example `prepare` of tintype-core tells (see `run.py`).
+Prints JSON: the answer that every server has to give, by Pillow and ONNX Runtime, and the milliseconds of a run of the model
+with that one picture. How long preparing takes, the example `prepare` of tintype-core tells (see `run.py`).
 """
 
 import json
@@ -12,8 +12,6 @@ import statistics
 import sys
 import time
 from pathlib import Path
-
-BATCHES = (1, 2, 4, 8)
 
 
 def run_ms(model, batch, seconds: float) -> float:
@@ -29,15 +27,12 @@ def run_ms(model, batch, seconds: float) -> float:
 
 def main(folder: str, picture: str, seconds: float) -> None:
     os.environ["MODEL_DIR"] = folder
-    import numpy as np
     import vision
 
     model = vision.OnnxModel()
     tensor = vision.prepare(Path(picture).read_bytes())
     best = vision.answer(model(tensor)[0])["predictions"][0]
-    share = seconds / len(BATCHES)
-    runs = {size: run_ms(model, np.repeat(tensor, size, axis=0), share) for size in BATCHES}
-    print(json.dumps({"label": best["label"], "probability": best["confidence"], "run_ms": runs}))
+    print(json.dumps({"label": best["label"], "probability": best["confidence"], "run_ms": run_ms(model, tensor, seconds)}))
 
 
 if __name__ == "__main__":

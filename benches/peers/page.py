@@ -42,15 +42,21 @@ def setting(results: dict) -> str:
     found = models(results)
     if not found:
         return "Nothing was measured yet."
-    about = max((model["about"] for model in found.values()), key=lambda about: about["when"])
-    days = sorted({row["about"]["when"] for model in found.values() for row in model["servers"].values()})
+    abouts = [row["about"] for model in found.values() for row in model["servers"].values()]
+    about = max(abouts, key=lambda about: about["when"])
+    days, rounds, seconds = (sorted({about[key] for about in abouts}) for key in ("when", "rounds", "seconds"))
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
     return "\n".join([
-        f"- {days[0] if len(days) == 1 else f'{days[0]} to {days[-1]}'}, {about['machine']}; the server has one core, the load another",
+        f"- {between(days)}, {about['machine']}; the server has one core, the load another",
         f"- a picture ({about['picture']}) of {about['picture_bytes']:,} bytes, {about['body_bytes']:,} as JSON",
-        f"- {about['concurrency']} requests under way, {about['rounds']} rounds with {about['seconds']:g} s of load for each server",
+        f"- {about['concurrency']} requests under way, {between(rounds)} rounds with {between(seconds)} s of load for each server",
         f"- {versions}",
     ])
+
+
+def between(values: list) -> str:
+    """The least and the greatest of sorted values, once where they are the same."""
+    return f"{values[0]}" if len(values) == 1 else f"{values[0]} to {values[-1]}"
 
 
 def floor(results: dict) -> str:
@@ -59,7 +65,7 @@ def floor(results: dict) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for name, model in models(results).items():
-        prepare, run = model["floor"]["prepare_ms"], model["floor"]["run_ms"]["1"]
+        prepare, run = model["floor"]["prepare_ms"], model["floor"]["run_ms"]
         least = 1000 / (prepare + run)
         cells = [f"`{name}`", f"{prepare:.2f}", f"{run:.2f}", f"{least:.1f}"]
         share_aim, ratio_aim = AIMS[name]

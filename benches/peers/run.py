@@ -24,7 +24,7 @@ from pathlib import Path
 import inputs
 import machine
 import page
-from measure import LEAST_REQUESTS, Failed, Load, take_turn
+from measure import LEAST_REQUESTS, WARM_UP_REQUESTS, Failed, Load, take_turn
 from servers import HERE, PYTHON, Server, all_servers
 
 RESULTS = HERE / "results.json"
@@ -33,6 +33,8 @@ CACHE = Path(os.environ.get("TINTYPE_CACHE") or Path(os.environ.get("XDG_CACHE_H
 
 def main() -> None:
     options = parsed()
+    # As tintype does for itself: otherwise the library reports to its makers, in every server that loads it.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     # Ended like by Ctrl-C: whatever runs is ended first.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
     servers = all_servers(options.tintype)
@@ -113,7 +115,7 @@ def measure_model(model: Path, servers: dict[str, Server], load: Load, options: 
     least = [least_rate(found) for found in floors]
     ours = [turn["throughput"] for turn in turns["tintype"][""]] if "tintype" in turns else None
     rows = {name: row(servers[name], turns[name], least, ours) | {"about": about} for name in servers}
-    return {"floor": median_floor(floors), "servers": rows, "about": about}
+    return {"floor": median_floor(floors), "floors": floors, "servers": rows, "about": about}
 
 
 def best_of(variants: dict[str, list[dict]]) -> str:
@@ -160,14 +162,14 @@ def in_process(model: Path, load: Load, rate: float) -> float:
     count = max(LEAST_REQUESTS, round(rate * load.seconds / 2))
     command = ["taskset", "-c", str(load.server_core), load.bench, "--log", "warn", "bench", "--in-process", model / "model.onnx",
                load.picture, "--spec", model / "tintype.toml", "--concurrency-range", str(load.concurrency),
-               "--request-count", str(count), "--json"]
+               "--warmup-request-count", str(WARM_UP_REQUESTS), "--request-count", str(count), "--json"]
     found = json.loads(output_of(command))
     return found["levels"][0]["throughput"]
 
 
 def least_rate(floor: dict) -> float:
     """One over the sum of both."""
-    return 1000 / (floor["prepare_ms"] + floor["run_ms"]["1"])
+    return 1000 / (floor["prepare_ms"] + floor["run_ms"])
 
 
 def output_of(command: list, env: dict[str, str] | None = None) -> str:
@@ -185,11 +187,10 @@ def output_of(command: list, env: dict[str, str] | None = None) -> str:
 
 
 def median_floor(floors: list[dict]) -> dict:
-    sizes = floors[0]["run_ms"]
     shares = quotients([found["in_process"] for found in floors], [least_rate(found) for found in floors])
     return {"prepare_ms": statistics.median(found["prepare_ms"] for found in floors),
             "in_process_share": statistics.median(shares),
-            "run_ms": {size: statistics.median(found["run_ms"][size] for found in floors) for size in sizes}}
+            "run_ms": statistics.median(found["run_ms"] for found in floors)}
 
 
 def transport(options: argparse.Namespace) -> dict:

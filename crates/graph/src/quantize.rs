@@ -29,7 +29,7 @@ pub use range::Range;
 
 use crate::model::Model;
 use crate::proto::{DataType, NodeProto, TypeProto, TypeProtoValue, TypeTensor, ValueInfoProto};
-use crate::rewrite::free_name;
+use crate::rewrite::Names;
 use crate::wiring::Wiring;
 use place::{LayerNode, Placement};
 
@@ -117,10 +117,11 @@ impl Quantizer {
     pub fn observing(&self) -> Model {
         let mut model = self.model.clone();
         let graph = model.graph_mut();
+        let mut names = Names::of(graph);
         let mut outputs = Vec::new();
         for name in &self.observed {
             // A copy each: an input cannot be an output, and an output's declaration need not be repeated.
-            let copy = free_name(graph, &format!("{name}/observed"));
+            let copy = names.fresh(&format!("{name}/observed"));
             graph.node.push(NodeProto::new("Identity", &[name], &[&copy]));
             let tensor = TypeTensor { elem_type: DataType::Float as i32, shape: None };
             let kind = TypeProto { value: Some(TypeProtoValue::Tensor(tensor)), ..TypeProto::default() };

@@ -69,6 +69,11 @@ impl Threads {
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "std knows no scheduling policies")]
 fn take_long_turns() {
+    // SAFETY: it asks for the calling thread's own policy and takes no pointers.
+    if unsafe { libc::sched_getscheduler(0) } != libc::SCHED_OTHER {
+        // Somebody chose another one for this server.
+        return;
+    }
     let attributes = libc::sched_attr {
         size: size_of::<libc::sched_attr>() as u32,
         sched_policy: libc::SCHED_BATCH as u32,

@@ -102,7 +102,8 @@ pub fn quantize(
     let input = Scorer::open(package, backend, 1)?.prepared(&data.calibration.samples, 1)?;
     let models = [package.model.clone(), source(&found.model)];
     let times = latency::measure(&models, &input[0], backend, &options.stop)?;
-    let quantised = layers.len() - found.float.len();
+    let left = unique(&found.float);
+    let quantised = layers.iter().filter(|layer| !left.contains(&layer.name)).count();
     let report = Report {
         model: package.name.clone(),
         source_sha256: digest::of_bytes(&package.model.bytes()?),
@@ -166,8 +167,9 @@ impl Search<'_> {
     /// Quantises all that is not excluded; where that drops too far, leaves 1, 2, 4, … of the worst layers float. The last
     /// try is the result, whether it drops too far or not, unless an earlier one was better.
     fn run(&self, work: &mut Work, float: &Question, calibration: &Dataset) -> Result<Found> {
+        let excluded: BTreeSet<&String> = work.options.exclude.iter().collect();
         let asked: Vec<FloatLayer> =
-            work.options.exclude.iter().map(|name| FloatLayer { name: name.clone(), noise: None }).collect();
+            excluded.into_iter().map(|name| FloatLayer { name: name.clone(), noise: None }).collect();
         let mut best = self.attempt(work, float, asked.clone())?;
         let candidates = self.quantizer.layers().len() - unique(&asked).len();
         let most = work.options.keep_float.unwrap_or(candidates.div_ceil(4)).min(candidates - 1);

@@ -60,6 +60,7 @@ pub(super) fn find(cache: Option<&Path>, model: &ModelSource, options: &SessionO
 /// # Errors
 /// Those of loading the model; `InvalidModel` when the optimised graph computes something else; `Io`.
 pub(super) fn make(backend: &OrtBackend, cache: &Path, model: &ModelSource) -> Result<Optimized> {
+    let (key, external) = (key(model)?, external_data(model)?);
     let root = cache.join("optimized");
     fs::create_dir_all(&root).map_err(|e| Error::io(&root, e))?;
     let temporary =
@@ -69,7 +70,6 @@ pub(super) fn make(backend: &OrtBackend, cache: &Path, model: &ModelSource) -> R
     fs::create_dir(&staged).map_err(|e| Error::io(&staged, e))?;
     let options = SessionOptions::default();
     backend.write_optimized(model, &options, &staged.join(MODEL), WEIGHTS)?;
-    let external = external_data(model)?;
     if !external.is_empty() {
         let file = staged.join(EXTERNAL);
         fs::write(&file, digest::to_text(&external)).map_err(|e| Error::io(&file, e))?;
@@ -83,7 +83,8 @@ pub(super) fn make(backend: &OrtBackend, cache: &Path, model: &ModelSource) -> R
     let (mut before, load_before) = timed(model, Optimization::All)?;
     let (mut after, load_after) = timed(&ModelSource::Path(staged.join(MODEL)), Optimization::Done)?;
     let difference = difference(&mut *before, &mut *after)?;
-    if let Some(found) = difference.filter(|&difference| difference > TOLERANCE) {
+    // Not a number is not within it.
+    if let Some(found) = difference.filter(|difference| !(0.0..=TOLERANCE).contains(difference)) {
         let message = format!(
             "the optimised graph's outputs differ by {found:.1e} of the largest one, expected at most {TOLERANCE:.0e}"
         );
@@ -93,7 +94,10 @@ pub(super) fn make(backend: &OrtBackend, cache: &Path, model: &ModelSource) -> R
 
     let bytes = [MODEL, WEIGHTS].iter().filter_map(|name| fs::metadata(staged.join(name)).ok());
     let bytes = bytes.map(|file| file.len()).sum();
-    let folder = root.join(key(model)?);
+    if self::key(model)? != key || external_data(model)? != external {
+        return Err(Error::new(ErrorKind::InvalidModel, "the model changed while it was optimised"));
+    }
+    let folder = root.join(key);
     if folder.exists() {
         fs::remove_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
     }

@@ -75,12 +75,14 @@ fn pairs(graph: &GraphProto) -> Result<Vec<Pair>> {
     for name in graph.node.iter().flat_map(NodeProto::reads).chain(outputs) {
         *readers.entry(name).or_default() += 1;
     }
+    let nodes = graph.node.iter().enumerate();
     let makers: HashMap<&str, usize> =
-        graph.node.iter().enumerate().map(|(index, node)| (node.output[0].as_str(), index)).collect();
+        nodes.filter_map(|(index, node)| Some((node.output_name(0)?, index))).collect();
     let mut pairs = Vec::new();
     for (norm, node) in graph.node.iter().enumerate() {
         let is_norm =
             node.standard_op() == Some("BatchNormalization") && node.int("training_mode") != Some(1);
+        let is_norm = is_norm && node.output_name(0).is_some();
         let Some(input) = node.input_name(0).filter(|name| is_norm && readers.get(name) == Some(&1)) else {
             continue;
         };

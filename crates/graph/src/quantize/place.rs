@@ -9,7 +9,7 @@
 //!
 //! Everything else (normalisation over tokens, softmax, GELU, …) stays float between a pair.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use tintype_core::Result;
 
@@ -45,7 +45,7 @@ pub(super) struct Placement {
     /// The tensors that become integers.
     pub values: HashMap<String, Value>,
     /// `Relu` and `Clip` nodes that rounding to the range may replace, by place, with the place of the node before.
-    pub closing: HashMap<usize, usize>,
+    pub closing: BTreeMap<usize, usize>,
 }
 
 /// The nodes that can be quantised.

@@ -100,15 +100,16 @@ impl Writer<'_> {
         let mut replaced = HashMap::new();
         for (&act, &before) in &self.placement.closing {
             let node = &float.node[act];
-            let name = &node.output[0];
-            let Some((least, most)) = bounds(&self.wiring, node) else { continue };
+            let (Some((least, most)), Some(name)) = (bounds(&self.wiring, node), node.output_name(0)) else {
+                continue;
+            };
             let (parameters, _) = self.scale_of(name)?;
             let (low, high) = parameters.extremes();
             // The zero point is rounded: a bound may lie up to half a step within the outermost one.
             let slack = 0.51 * parameters.scale;
             if low >= least - slack && high <= most + slack {
                 replaced.insert(act, Activation::Gone);
-                replaced.insert(before, Activation::Into(name.clone()));
+                replaced.insert(before, Activation::Into(name.to_owned()));
             }
         }
         Ok(replaced)

@@ -13,6 +13,7 @@ use tintype_graph::quantize::{Histogram, Quantizer, Range};
 
 use super::{Work, source};
 use crate::data::{Dataset, Sample};
+use crate::evaluate::Scorer;
 use crate::event::{ImagesPass, TrainEvent};
 use crate::pass::{Watch, batch_of, over_files};
 
@@ -53,7 +54,8 @@ pub(super) fn ranges(
     };
     let load = |_| work.backend.load(&model, &SessionOptions::default());
     let sessions = (0..threads).map(load).collect::<Result<Vec<_>>>()?;
-    let mut observer = Observer { classifier: work.scorer(None)?.classifier, sessions };
+    let mut observer =
+        Observer { classifier: Scorer::open(work.package, work.backend, 1)?.classifier, sessions };
 
     let empty = vec![Range::EMPTY; quantizer.observed().len()];
     let (tallies, errors) = observer.observe(work, &data.samples, &empty)?;

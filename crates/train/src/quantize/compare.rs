@@ -8,9 +8,10 @@ use super::Work;
 use super::calibrate::no_image;
 use super::report::Images;
 use crate::data::{Dataset, Sample};
-use crate::evaluate::match_labels;
+use crate::evaluate::{Scorer, match_labels};
 use crate::event::{ImagesPass, TrainEvent};
 use crate::pass::Watch;
+use crate::results::calibration::best_of;
 
 /// The evaluation images with the float model's answers.
 pub(super) struct Question<'a> {
@@ -62,7 +63,7 @@ impl<'a> Question<'a> {
     /// `InvalidArgument` when no image can be read, or the model knows some of the images' classes but not all; what running it
     /// returns; `Cancelled`.
     pub fn ask(work: &mut Work, data: &'a Dataset) -> Result<Self> {
-        let labels = work.scorer(None)?.labels()?;
+        let labels = Scorer::open(work.package, work.backend, 1)?.labels()?;
         let known = |class: &String| match_labels(std::slice::from_ref(class), &labels).is_ok();
         let classes =
             if data.classes.iter().any(known) { Some(match_labels(&data.classes, &labels)?) } else { None };
@@ -126,7 +127,7 @@ impl Answered {
         let rows = scorer.score(samples, watch)?;
         let mut best = Vec::with_capacity(rows.len());
         for (sample, row) in samples.iter().zip(rows) {
-            best.push(row.as_deref().ok().map(best_of));
+            best.push(row.as_deref().ok().map(|scores| best_of(scores).0));
             // The float model comes first, and the others read the same images.
             if let (Err(error), None) = (row, model) {
                 let (image, reason) = (sample.origin.clone(), error.message().to_owned());
@@ -135,11 +136,6 @@ impl Answered {
         }
         Ok(Self(best))
     }
-}
-
-/// The class with the highest score; of equal ones the first.
-fn best_of(scores: &[f32]) -> usize {
-    scores.iter().enumerate().fold(0, |best, (class, score)| if *score > scores[best] { class } else { best })
 }
 
 #[cfg(test)]

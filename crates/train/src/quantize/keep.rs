@@ -8,6 +8,7 @@ use tintype_engine::{Session, SessionOptions};
 
 use super::{FloatLayer, Search, Work, source};
 use crate::data::Dataset;
+use crate::evaluate::Scorer;
 use crate::event::ImagesPass;
 use crate::pass::{Watch, over_files};
 
@@ -16,7 +17,7 @@ const IMAGES: usize = 16;
 
 /// The layers that are not excluded, the noisiest first.
 pub(super) fn by_noise(work: &mut Work, search: &Search, data: &Dataset) -> Result<Vec<FloatLayer>> {
-    let scorer = work.scorer(None)?;
+    let scorer = Scorer::open(work.package, work.backend, 1)?;
     let inputs = scorer.prepared(&data.samples, IMAGES)?;
     let output = scorer.classifier.output();
     let options = SessionOptions::default();

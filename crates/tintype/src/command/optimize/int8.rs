@@ -28,7 +28,7 @@ pub struct Int8Args {
 
     /// Images to find the ranges of activations with: typical ones, in any form that `tintype train` learns from, or a folder
     /// of images without classes
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", requires = "int8")]
     calibrate: Option<PathBuf>,
 
     /// How many of them, spread evenly over the data
@@ -36,7 +36,7 @@ pub struct Int8Args {
     calibration_images: usize,
 
     /// Images to compare the two models on; the calibration data by default, which flatters
-    #[arg(long, value_name = "DATA")]
+    #[arg(long, value_name = "DATA", requires = "int8")]
     evaluate: Option<PathBuf>,
 
     /// How a range follows from values
@@ -57,7 +57,7 @@ pub struct Int8Args {
     keep_float: KeepFloat,
 
     /// A layer that stays float, by its node's name; may be given several times
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", requires = "int8")]
     exclude: Vec<String>,
 
     /// Seven bits for weights, for x86-64 without VNNI, which loses sums of larger ones; `auto` asks this machine
@@ -77,7 +77,7 @@ pub struct Int8Args {
     version: String,
 
     /// A `.mar` file, or the model repository in which `NAME/VERSION/` is made; without it, only the report is
-    #[arg(long, value_name = "DIR|F.mar")]
+    #[arg(long, value_name = "DIR|F.mar", requires = "int8")]
     out: Option<PathBuf>,
 
     /// Replace the `.mar` if there is one
@@ -229,6 +229,8 @@ fn packaged(package: Package, name: String, outcome: &Outcome, calibrated: &str)
     ];
     package.spec.provenance.extend(notes.map(|(key, value)| (key.to_owned(), value)));
     package.name = name;
+    // It is the float model's answer, and a file beside that one.
+    package.spec.golden = None;
     package.model = ModelSource::Bytes(outcome.model.to_bytes().into());
     package
 }
