@@ -10,7 +10,7 @@ use tintype_engine::{Backend, Session, SessionOptions};
 use crate::data::{Dataset, Origin, Sample};
 use crate::event::{ImagesPass, Subscriber, TrainEvent};
 use crate::metrics::{Confusion, Evaluation, FileError};
-use crate::pass::{Stop, Watch, batch_of, fixed_batch, over_files};
+use crate::pass::{self, Stop, Watch, batch_of, fixed_batch, over_files};
 use crate::results::calibration;
 
 /// Images that go through the model together.
@@ -122,10 +122,7 @@ impl Scorer {
     /// # Errors
     /// What loading the model and [`ImageClassifier::new`] return.
     pub fn open(package: &Package, backend: &dyn Backend, threads: usize) -> Result<Self> {
-        let threads = match threads {
-            0 => tintype_core::cores(),
-            n => n,
-        };
+        let threads = pass::threads(threads);
         let first = backend.load(&package.model, &SessionOptions::default())?;
         let classifier = ImageClassifier::new(package, first.inputs(), first.outputs(), Limits::default())?;
         let batch = if classifier.plan().output_shape().is_some() { BATCH } else { 1 };

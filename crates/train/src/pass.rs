@@ -31,6 +31,14 @@ impl Stop {
     }
 }
 
+/// As many threads as were asked for, one for each core where that is 0.
+pub(crate) fn threads(asked: usize) -> usize {
+    match asked {
+        0 => tintype_core::cores(),
+        n => n,
+    }
+}
+
 /// Who is told of a pass, and who may end it.
 pub(crate) struct Watch<'a> {
     pub what: ImagesPass,

@@ -24,7 +24,7 @@ impl Histogram {
     }
 
     /// Counts that were made elsewhere, of an even number of bins over `-range.reach()..=range.reach()`.
-    pub fn from_counts(range: Range, counts: Vec<u64>) -> Self {
+    pub(super) fn from_counts(range: Range, counts: Vec<u64>) -> Self {
         Self { range, reach: range.reach(), counts }
     }
 

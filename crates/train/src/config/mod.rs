@@ -139,10 +139,7 @@ impl TrainConfig {
 
     /// The number of cores to use: the configured one, or all.
     pub fn threads(&self) -> usize {
-        match self.trainer.threads {
-            0 => tintype_core::cores(),
-            n => n,
-        }
+        crate::pass::threads(self.trainer.threads)
     }
 }
 

@@ -15,7 +15,7 @@ use super::{Work, source};
 use crate::data::{Dataset, Sample};
 use crate::evaluate::Scorer;
 use crate::event::{ImagesPass, TrainEvent};
-use crate::pass::{Watch, batch_of, over_files};
+use crate::pass::{self, Watch, batch_of, over_files};
 
 /// How a tensor's range follows from its values.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -48,10 +48,7 @@ pub(super) fn ranges(
     data: &Dataset,
 ) -> Result<(HashMap<String, Range>, usize)> {
     let model = source(&quantizer.observing());
-    let threads = match work.options.threads {
-        0 => tintype_core::cores(),
-        n => n,
-    };
+    let threads = pass::threads(work.options.threads);
     let load = |_| work.backend.load(&model, &SessionOptions::default());
     let sessions = (0..threads).map(load).collect::<Result<Vec<_>>>()?;
     let mut observer =

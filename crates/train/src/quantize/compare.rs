@@ -1,6 +1,6 @@
 //! A quantised model's answers beside the float model's, over the same images.
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use tintype_core::Result;
 use tintype_graph::Model;
 
@@ -37,7 +37,7 @@ pub(super) struct Comparison {
 }
 
 /// One class's figures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassChange {
     /// The class's name.
     pub label: String,

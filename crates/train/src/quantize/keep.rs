@@ -10,7 +10,7 @@ use super::{FloatLayer, Search, Work, source};
 use crate::data::Dataset;
 use crate::evaluate::Scorer;
 use crate::event::ImagesPass;
-use crate::pass::{Watch, over_files};
+use crate::pass::{self, Watch, over_files};
 
 /// Images that a layer is tried on: the order of layers settles with few.
 const IMAGES: usize = 16;
@@ -33,10 +33,7 @@ pub(super) fn by_noise(work: &mut Work, search: &Search, data: &Dataset) -> Resu
         Ok(noise(&expected, &answers(session.as_mut(), &inputs, output)?))
     };
     let noise = &noise;
-    let threads = match work.options.threads {
-        0 => tintype_core::cores(),
-        n => n,
-    };
+    let threads = pass::threads(work.options.threads);
     let workers =
         (0..threads).map(|_| move |span: Span<usize>| span.map(|i| Ok(Ok(noise(names[i])?))).collect());
     let stop = &work.options.stop;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::compare::ClassChange;
 
@@ -10,7 +10,7 @@ use super::compare::ClassChange;
 const SHOWN: usize = 10;
 
 /// A quantised model's figures beside the float model's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
     /// The package's name.
     pub model: String,
@@ -49,7 +49,7 @@ pub struct Report {
 }
 
 /// Images of a kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Images {
     /// How many were used.
     pub images: usize,
@@ -60,7 +60,7 @@ pub struct Images {
 }
 
 /// A layer that stays float.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FloatLayer {
     /// Its name.
     pub name: String,
@@ -70,7 +70,7 @@ pub struct FloatLayer {
 }
 
 /// What a model takes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Size {
     /// Bytes of its file.
     pub bytes: u64,
