@@ -17,5 +17,5 @@ mod status;
 pub use client::Client;
 pub use error::{ErrorBody, ErrorDetail};
 pub use info::{ClassesResponse, HealthResponse, HealthStatus, RootResponse};
-pub use predict::{PredictJson, PredictResponse, ScoredLabel, decode_base64};
+pub use predict::{PredictJson, PredictReader, PredictResponse, ScoredLabel, decode_base64};
 pub use status::{Audience, Grpc, Status, status};

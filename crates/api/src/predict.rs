@@ -1,10 +1,14 @@
 //! `POST /predict`: the JSON request and its answer.
 
+mod reader;
+
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 use tintype_core::{Error, ErrorKind, Prediction, Result};
 use utoipa::ToSchema;
+
+pub use reader::PredictReader;
 
 /// The JSON form of a request. Its image is borrowed from the body unless it holds escapes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,17 +26,20 @@ impl<'a> PredictJson<'a> {
     /// # Errors
     /// `InvalidRequest` for bad syntax, and for missing, unknown and wrongly typed fields.
     pub fn parse(body: &'a [u8]) -> Result<Self> {
-        sonic_rs::from_slice(body).map_err(|error| {
-            // The whole text shows an excerpt of the body over several lines; its first line says what is wrong.
-            let text = error.to_string();
-            let reason = text.lines().next().unwrap_or_default();
-            Error::new(
-                ErrorKind::InvalidRequest,
-                format!("the body is not the JSON that was expected: {reason}"),
-            )
-            .with_hint("send `{\"image\": \"<base64 of the encoded image>\"}`")
-        })
+        sonic_rs::from_slice(body).map_err(|error| refused(&error, true))
     }
+}
+
+/// What is wrong with a body, and at `located` also where.
+fn refused(error: &sonic_rs::Error, located: bool) -> Error {
+    // The whole text shows an excerpt of the body over several lines; its first line says what is wrong.
+    let text = error.to_string();
+    let mut reason = text.lines().next().unwrap_or_default();
+    if let Some((without, _)) = reason.rsplit_once(" at line ").filter(|_| !located) {
+        reason = without;
+    }
+    Error::new(ErrorKind::InvalidRequest, format!("the body is not the JSON that was expected: {reason}"))
+        .with_hint("send `{\"image\": \"<base64 of the encoded image>\"}`")
 }
 
 /// The bytes behind `text`: standard base64 with padding, perhaps as a data URL.

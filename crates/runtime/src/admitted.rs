@@ -1,11 +1,11 @@
 //! One request, from the door to its answer.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tintype_core::{Bound, Error, ErrorKind, NamedTensor, Result, Tensor, triton};
+use tintype_core::{Bound, Ensemble, Error, ErrorKind, NamedTensor, Result, Tensor, triton};
 use tokio::sync::oneshot;
 
 use crate::admission::Permit;
@@ -90,21 +90,8 @@ impl Admitted {
     /// What is wrong with the image; `Unsupported` for a model that takes tensors only; `DeadlineExceeded`; `NotReady`
     /// when the model is unloaded meanwhile; `Engine` or `Internal` when computing fails.
     pub async fn classify(self, image: Bytes, options: InferOptions) -> Result<Answer> {
-        self.watched(async |work| {
-            let pipeline = work.model.pipeline()?.clone();
-            pipeline.classifier()?;
-            let deadline = options.deadline.map(Into::into);
-            let level = pipeline.levels.default;
-            let patience = pipeline.levels.policies[level].patience(work.accepted, None);
-            let patience = Patience { deadline, ..patience };
-            let trace = work.trace.clone();
-            let ran = work.run(&pipeline, Input::Images(vec![image]), level, patience).await?;
-            let started = Instant::now();
-            let answer = rank(&pipeline, &ran.outputs, options)?;
-            stamp(trace.as_ref(), Activity::ComputeEnd);
-            Ok(Done { answer, rows: 1, times: ran.times, output: started.elapsed() })
-        })
-        .await
+        let watch = self.watch();
+        watch.end(self.ranked(image, options).await)
     }
 
     /// Runs the model on tensors. Dropping the future cancels the request wherever it is.
@@ -115,77 +102,77 @@ impl Admitted {
     /// `DeadlineExceeded`; `NotReady` when the model is unloaded meanwhile; `Engine` or `Internal` when computing fails.
     /// Those of the request itself begin with `[request id: …] `.
     pub async fn infer(self, request: InferRequest) -> Result<InferResponse> {
-        let (model, version) = (self.model.name.clone(), self.model.number);
-        let trace = self.trace.clone();
+        let (model, trace) = (self.model.clone(), self.trace.clone());
         if let Some(trace) = &trace {
             trace.tensors(Activity::TensorQueueInput, &request.inputs);
             trace.request(&request.id);
         }
-        let outputs = self
-            .watched(async |work| {
-                let (id, deadline) = (request.id.clone(), request.deadline);
-                let named = |error: Error| name_request(&id, error);
-                let key = work.shared.cache.as_ref().filter(|_| work.model.caches()).map(|cache| {
-                    let model = (work.model.name.as_ref(), work.model.number, work.model.loading);
-                    (cache.clone(), cache::key(model, &request.inputs, &request.outputs))
-                });
-                if let Some((cache, key)) = &key {
-                    let started = Instant::now();
-                    let found = cache.get(key);
-                    match found {
-                        Some(outputs) => return Ok(Done::cached(outputs.to_vec(), started.elapsed())),
-                        None => work.model.stats.counters.missed(started.elapsed()),
-                    }
-                }
-                let done = match &work.model.work {
-                    Work::Pipeline(pipeline) => {
-                        let pipeline = pipeline.clone();
-                        work.run_tensors(&pipeline, request).await.map_err(named)?
-                    }
-                    Work::Ensemble(ensemble) => {
-                        let running = ensemble::run(ensemble, &work.shared, request, work.trace.as_ref());
-                        let (rows, answer) = within(deadline, running).await.map_err(named)?;
-                        Done { answer, rows: rows.max(1), times: Times::default(), output: Duration::ZERO }
-                    }
-                };
-                if let Some((cache, key)) = key {
-                    cache.insert(key, &done.answer);
-                }
-                Ok(done)
-            })
-            .await?;
+        let watch = self.watch();
+        let outputs = watch.end(self.outputs(request).await)?;
         if let Some(trace) = trace {
             trace.tensors(Activity::TensorBackendOutput, &outputs);
         }
-        Ok(InferResponse { model, version, outputs })
+        Ok(InferResponse { model: model.name.clone(), version: model.number, outputs })
     }
 
-    /// Does `work`, and counts how it ends.
-    async fn watched<T>(self, work: impl AsyncFnOnce(Self) -> Result<Done<T>>) -> Result<T> {
-        let (model, accepted, trace) = (self.model.clone(), self.accepted, self.trace.clone());
-        let mut watch = Watch { model: &model, accepted, finished: false };
-        stamp(trace.as_ref(), Activity::RequestStart);
-        let result = work(self).await;
-        stamp(trace.as_ref(), Activity::RequestEnd);
-        watch.finished = true;
-        let total = accepted.elapsed();
-        match result {
-            Ok(done) => {
-                model.stats.observe(Stage::Post, done.output);
-                model.stats.observe(Stage::Total, total);
-                model.admission.observe(accepted + total, total);
-                model.stats.succeeded();
-                match done.rows {
-                    0 => model.stats.counters.hit(total, done.output),
-                    rows => model.stats.counters.succeeded(rows, total, done.times, done.output),
-                }
-                Ok(done.answer)
-            }
-            Err(error) => {
-                model.stats.failed(error.kind(), total);
-                Err(error)
+    /// What counts how it ends, from now on.
+    fn watch(&self) -> Watch {
+        stamp(self.trace.as_ref(), Activity::RequestStart);
+        let Self { model, accepted, trace, .. } = self;
+        Watch { model: model.clone(), accepted: *accepted, trace: trace.clone(), finished: false }
+    }
+
+    async fn ranked(self, image: Bytes, options: InferOptions) -> Result<Done<Answer>> {
+        let pipeline = self.model.pipeline()?.clone();
+        pipeline.classifier()?;
+        let deadline = options.deadline.map(Into::into);
+        let level = pipeline.levels.default;
+        let patience = pipeline.levels.policies[level].patience(self.accepted, None);
+        let patience = Patience { deadline, ..patience };
+        let trace = self.trace.clone();
+        let ran = self.enqueue(&pipeline, Input::Images(vec![image]), level, patience)?.ran().await?;
+        let started = Instant::now();
+        let answer = rank(&pipeline, &ran.outputs, options)?;
+        stamp(trace.as_ref(), Activity::ComputeEnd);
+        Ok(Done::new(answer, 1, ran.times, started))
+    }
+
+    async fn outputs(self, request: InferRequest) -> Result<Done<Vec<NamedTensor>>> {
+        let key = self.shared.cache.as_ref().filter(|_| self.model.caches()).map(|cache| {
+            let model = (self.model.name.as_ref(), self.model.number, self.model.loading);
+            (cache.clone(), cache::key(model, &request.inputs, &request.outputs))
+        });
+        if let Some((cache, key)) = &key {
+            let started = Instant::now();
+            let found = cache.get(key);
+            match found {
+                Some(outputs) => return Ok(Done::new(outputs.to_vec(), 0, Times::default(), started)),
+                None => self.model.stats.counters.missed(started.elapsed()),
             }
         }
+        let id = request.id.clone();
+        let model = self.model.clone();
+        let done = match &model.work {
+            Work::Pipeline(pipeline) => self.run_tensors(pipeline, request).await,
+            // Apart: what it holds meanwhile would make the state of every other request as large.
+            Work::Ensemble(ensemble) => Box::pin(self.run_ensemble(ensemble, request)).await,
+        };
+        let done = done.map_err(|error| name_request(&id, error))?;
+        if let Some((cache, key)) = key {
+            cache.insert(key, &done.answer);
+        }
+        Ok(done)
+    }
+
+    async fn run_ensemble(
+        self,
+        ensemble: &Ensemble,
+        request: InferRequest,
+    ) -> Result<Done<Vec<NamedTensor>>> {
+        let deadline = request.deadline;
+        let running = ensemble::run(ensemble, &self.shared, request, self.trace.as_ref());
+        let (rows, answer) = within(deadline, running).await?;
+        Ok(Done::new(answer, rows.max(1), Times::default(), Instant::now()))
     }
 
     async fn run_tensors(
@@ -206,21 +193,21 @@ impl Admitted {
         let mut patience = pipeline.levels.policies[level].patience(self.accepted, timeout);
         patience.deadline = patience.deadline.into_iter().chain(deadline.map(Into::into)).min();
         let trace = self.trace.clone();
-        let ran = self.run(pipeline, input, level, patience).await?;
+        let ran = self.enqueue(pipeline, input, level, patience)?.ran().await?;
         let started = Instant::now();
         let answer = signature.answer(&outputs, ran.outputs, rows)?;
         stamp(trace.as_ref(), Activity::ComputeEnd);
-        Ok(Done { answer, rows, times: ran.times, output: started.elapsed() })
+        Ok(Done::new(answer, rows, ran.times, started))
     }
 
-    /// Queues the input and waits for its outputs.
-    async fn run(
+    /// Queues the input.
+    fn enqueue(
         self,
         pipeline: &Arc<Pipeline>,
         input: Input,
         level: usize,
         patience: Patience,
-    ) -> Result<Ran> {
+    ) -> Result<Waiting> {
         let now = Instant::now();
         if patience.deadline.is_some_and(|deadline| deadline <= now) {
             return Err(expired());
@@ -250,20 +237,42 @@ impl Admitted {
                 }
             }
         }
-        let mut answer = std::pin::pin!(answer);
-        let answered = async {
-            if let Some((reject, started)) = rejected {
-                match tokio::time::timeout_at(reject.into(), &mut answer).await {
-                    Ok(answered) => return Ok(answered),
-                    Err(_) if !started.load(Ordering::Relaxed) => return Err(timed_out()),
-                    // It runs: the queue's policy has no say any more.
-                    Err(_) => {}
-                }
-            }
-            Ok(answer.await)
+        Ok(Waiting { answer, rejected, deadline: patience.deadline.map(Into::into) })
+    }
+}
+
+/// A request that waits for its outputs. Dropping it cancels the request.
+struct Waiting {
+    answer: oneshot::Receiver<Result<Ran>>,
+    /// When it is rejected, and what tells then whether it runs.
+    rejected: Option<(Instant, Arc<AtomicBool>)>,
+    deadline: Option<tokio::time::Instant>,
+}
+
+impl Waiting {
+    async fn ran(self) -> Result<Ran> {
+        let Self { mut answer, rejected, deadline } = self;
+        let received = |answer: std::result::Result<Result<Ran>, oneshot::error::RecvError>| {
+            answer
+                .map_err(|_| Error::new(ErrorKind::Internal, "the request was dropped without an answer"))?
         };
-        let answered = within(patience.deadline.map(Into::into), answered).await?;
-        answered.map_err(|_| Error::new(ErrorKind::Internal, "the request was dropped without an answer"))?
+        if let Some((reject, started)) = rejected
+            && deadline.is_none_or(|deadline| reject < deadline.into())
+        {
+            match tokio::time::timeout_at(reject.into(), &mut answer).await {
+                Ok(answer) => return received(answer),
+                Err(_) if !started.load(Ordering::Relaxed) => return Err(timed_out()),
+                // It runs: the queue's policy has no say any more.
+                Err(_) => {}
+            }
+        }
+        match deadline {
+            Some(deadline) => {
+                let answer = tokio::time::timeout_at(deadline, answer).await;
+                received(answer.map_err(|_| expired())?)
+            }
+            None => received(answer.await),
+        }
     }
 }
 
@@ -273,12 +282,17 @@ struct Done<T> {
     /// 0 for an answer out of the cache.
     rows: usize,
     times: Times,
+    /// When it was complete.
+    at: Instant,
+    /// What making it of the outputs, or looking it up, took.
     output: Duration,
 }
 
 impl<T> Done<T> {
-    fn cached(answer: T, lookup: Duration) -> Self {
-        Self { answer, rows: 0, times: Times::default(), output: lookup }
+    /// Complete now.
+    fn new(answer: T, rows: usize, times: Times, started: Instant) -> Self {
+        let at = Instant::now();
+        Self { answer, rows, times, at, output: at - started }
     }
 }
 
@@ -314,14 +328,42 @@ fn name_request(id: &str, error: Error) -> Error {
     error.prefixed(triton::request_prefix(id))
 }
 
-/// Counts a request as cancelled unless it came to an end.
-struct Watch<'a> {
-    model: &'a Model,
+/// Counts how a request ends: as cancelled when this is dropped before it did.
+struct Watch {
+    model: Arc<Model>,
     accepted: Instant,
+    trace: Option<Arc<Trace>>,
     finished: bool,
 }
 
-impl Drop for Watch<'_> {
+impl Watch {
+    /// The request ended with `result`.
+    fn end<T>(mut self, result: Result<Done<T>>) -> Result<T> {
+        self.finished = true;
+        stamp(self.trace.as_ref(), Activity::RequestEnd);
+        let Model { stats, admission, .. } = &*self.model;
+        match result {
+            Ok(Done { answer, rows, times, at, output }) => {
+                let total = at - self.accepted;
+                stats.observe(Stage::Post, output);
+                stats.observe(Stage::Total, total);
+                admission.observe(at, total);
+                stats.succeeded();
+                match rows {
+                    0 => stats.counters.hit(total, output),
+                    rows => stats.counters.succeeded(rows, total, times, output),
+                }
+                Ok(answer)
+            }
+            Err(error) => {
+                stats.failed(error.kind(), self.accepted.elapsed());
+                Err(error)
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
     fn drop(&mut self) {
         if !self.finished {
             self.model.stats.failed(ErrorKind::Cancelled, self.accepted.elapsed());

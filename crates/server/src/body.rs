@@ -6,7 +6,9 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, header};
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 use tintype_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
@@ -31,56 +33,77 @@ pub(crate) fn announced(headers: &HeaderMap, limit: usize) -> Result<Option<usiz
     }
 }
 
-/// Reads a body into one buffer. Of one whose length was not announced, `grow` takes a place for each piece.
-///
-/// # Errors
-/// `PayloadTooLarge`; those of `grow`; `RequestTimeout` when it comes too slowly; `DeadlineExceeded`; `Cancelled` when
-/// the client hangs up.
-pub(crate) async fn read(
-    body: Body,
-    announced: Option<usize>,
-    config: &ServerConfig,
-    deadline: Instant,
-    mut grow: impl FnMut(usize) -> Result<()>,
-) -> Result<Bytes> {
-    let mut reader = Reader { body, idle: config.body_idle_timeout, deadline };
-    let Some(first) = reader.chunk().await? else { return Ok(Bytes::new()) };
-    let mut read = first.len();
-    let mut reserve = |read: usize, chunk: usize| match announced {
-        Some(_) => Ok(()),
-        None if read > config.max_body_bytes => Err(too_large(config.max_body_bytes, read)),
-        None => grow(chunk),
-    };
-    reserve(read, first.len())?;
-    // HTTP delivers no more than was announced: there is nothing to wait for.
-    if announced == Some(read) {
-        return Ok(first);
+/// A request's body on its way in.
+pub(crate) struct Incoming<'a> {
+    pub(crate) body: Body,
+    /// Its length, if it was [announced].
+    pub(crate) announced: Option<usize>,
+    pub(crate) config: &'a ServerConfig,
+    pub(crate) deadline: Instant,
+}
+
+impl Incoming<'_> {
+    /// Gives the body to `take` piece by piece. Of one whose length was not announced, `grow` takes a place for each.
+    ///
+    /// # Errors
+    /// `PayloadTooLarge`; those of `grow`; `RequestTimeout` when it comes too slowly; `DeadlineExceeded`; `Cancelled`
+    /// when the client hangs up.
+    pub(crate) async fn pieces(
+        self,
+        mut grow: impl FnMut(usize) -> Result<()>,
+        mut take: impl FnMut(Bytes),
+    ) -> Result<()> {
+        let Self { body, announced, config, deadline } = self;
+        let mut reader = Reader { body, idle: config.body_idle_timeout, deadline };
+        let mut read = 0;
+        // HTTP delivers no more than was announced: once that is here there is nothing to wait for.
+        while announced.is_none_or(|length| read < length) {
+            let Some(piece) = reader.chunk().await? else { break };
+            read += piece.len();
+            match announced {
+                Some(_) => {}
+                None if read > config.max_body_bytes => return Err(too_large(config.max_body_bytes, read)),
+                None => grow(piece.len())?,
+            }
+            // Not kept over the next wait: the connection reads into the same memory again when nobody holds it.
+            take(piece);
+        }
+        Ok(())
     }
-    let Some(second) = reader.chunk().await? else { return Ok(first) };
-    let mut whole = BytesMut::with_capacity(announced.unwrap_or(0).max(read + second.len()));
-    whole.extend_from_slice(&first);
-    drop(first);
-    let mut next = Some(second);
-    while let Some(chunk) = next {
-        read += chunk.len();
-        reserve(read, chunk.len())?;
-        whole.extend_from_slice(&chunk);
-        next = reader.chunk().await?;
+
+    /// Reads the body into one buffer.
+    ///
+    /// # Errors
+    /// As [`Self::pieces`].
+    pub(crate) async fn whole(self, grow: impl FnMut(usize) -> Result<()>) -> Result<Bytes> {
+        let announced = self.announced;
+        let (mut only, mut all) = (Bytes::new(), BytesMut::new());
+        self.pieces(grow, |piece| match announced {
+            // Nothing to join, nothing to copy.
+            Some(length) if piece.len() == length => only = piece,
+            _ => {
+                if all.is_empty() {
+                    all.reserve(announced.unwrap_or(0).max(piece.len()));
+                }
+                all.extend_from_slice(&piece);
+            }
+        })
+        .await?;
+        Ok(if all.is_empty() { only } else { all.freeze() })
     }
-    Ok(whole.freeze())
 }
 
 /// Reads and decompresses the body of a request that asks no model.
 ///
 /// # Errors
-/// As [`read`], and for a body that is not compressed as it says.
+/// As [`Incoming::pieces`], and for a body that is not compressed as it says.
 pub(crate) async fn whole(request: Request, config: &ServerConfig) -> Result<Bytes> {
     let (parts, body) = request.into_parts();
     let deadline = deadline::of(&parts.headers, config)?;
     let coding = Coding::of_request(&parts.headers)?;
     let limit = config.max_body_bytes;
-    let length = announced(&parts.headers, limit)?;
-    let body = read(body, length, config, deadline, |_| Ok(())).await?;
+    let announced = announced(&parts.headers, limit)?;
+    let body = Incoming { body, announced, config, deadline }.whole(|_| Ok(())).await?;
     match coding {
         Some(coding) => heavy::run(body.len(), move || coding.decompress(&body, limit)).await,
         None => Ok(body),
@@ -107,29 +130,35 @@ struct Reader {
 
 impl Reader {
     async fn chunk(&mut self) -> Result<Option<Bytes>> {
-        let now = Instant::now();
-        let end = self.deadline.min(now + self.idle);
         loop {
-            let frame = match tokio::time::timeout_at(end, self.body.frame()).await {
-                Ok(None) => return Ok(None),
-                Ok(Some(Ok(frame))) => frame,
-                Ok(Some(Err(error))) => {
-                    return Err(Error::new(ErrorKind::Cancelled, "the body ended early").with_source(error));
-                }
-                Err(_) if end == self.deadline => {
-                    return Err(Error::new(
-                        ErrorKind::DeadlineExceeded,
-                        "the deadline passed while the body was read",
-                    ));
-                }
-                Err(_) => {
-                    let message = format!("the body paused for more than {:?}", self.idle);
-                    return Err(Error::new(ErrorKind::RequestTimeout, message));
-                }
+            // A small body comes with its head, and needs neither the clock nor a timer.
+            let frame = match self.body.frame().now_or_never() {
+                Some(frame) => frame,
+                None => self.frame().await?,
             };
+            let frame = frame.transpose().map_err(|error| {
+                Error::new(ErrorKind::Cancelled, "the body ended early").with_source(error)
+            })?;
             // Anything else is a trailer.
-            if let Ok(data) = frame.into_data() {
-                return Ok(Some(data));
+            match frame.map(Frame::into_data) {
+                None => return Ok(None),
+                Some(Ok(data)) => return Ok(Some(data)),
+                Some(Err(_)) => {}
+            }
+        }
+    }
+
+    /// Waits for what comes next.
+    async fn frame(&mut self) -> Result<Option<std::result::Result<Frame<Bytes>, axum::Error>>> {
+        let end = self.deadline.min(Instant::now() + self.idle);
+        match tokio::time::timeout_at(end, self.body.frame()).await {
+            Ok(frame) => Ok(frame),
+            Err(_) if end == self.deadline => {
+                Err(Error::new(ErrorKind::DeadlineExceeded, "the deadline passed while the body was read"))
+            }
+            Err(_) => {
+                let message = format!("the body paused for more than {:?}", self.idle);
+                Err(Error::new(ErrorKind::RequestTimeout, message))
             }
         }
     }

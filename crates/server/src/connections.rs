@@ -1,5 +1,7 @@
 //! The connections of one port: accepting them, serving them, and letting them end.
 
+mod header_timer;
+
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::ServerConfig;
 use crate::door::Door;
+use header_timer::HeaderTimer;
 
 /// Bytes of a request's head: far above what clients send, far below what would hurt. Headers are no more than hyper's
 /// own 100, for which it needs no memory.
@@ -119,12 +122,12 @@ impl Wire {
     /// its request.
     async fn serve(self, stream: TcpStream, door: Door, header_timeout: Duration, graceful: Watcher) {
         let service =
-            hyper::service::service_fn(move |request: hyper::Request<Incoming>| door.clone().answer(request));
+            hyper::service::service_fn(move |request: hyper::Request<Incoming>| door.answer(request));
         let stream = TokioIo::new(stream);
         match self {
             Self::Http1 => {
                 let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
+                    .timer(HeaderTimer::new(header_timeout))
                     .header_read_timeout(header_timeout)
                     .max_buf_size(READ_BUFFER)
                     .max_header_size(MAX_HEADER_BYTES as usize)

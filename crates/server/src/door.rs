@@ -9,9 +9,12 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use futures_util::future::Either;
 use hyper::body::Incoming;
+use prometheus_client::metrics::counter::Counter;
 use tower::ServiceExt;
 
 use crate::access::Family;
@@ -22,8 +25,31 @@ use crate::routes::kserve::{Target, infer};
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
     /// Who answers inference, where that needs no key.
-    direct: Option<Arc<App>>,
+    direct: Option<Direct>,
     router: Router,
+}
+
+#[derive(Debug, Clone)]
+struct Direct {
+    app: Arc<App>,
+    /// What counts the answers of each [`Route`] that are good.
+    good: [Counter; 2],
+}
+
+/// A route of inference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Model,
+    Version,
+}
+
+impl Route {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "/v2/models/{model}/infer",
+            Self::Version => "/v2/models/{model}/versions/{version}/infer",
+        }
+    }
 }
 
 impl Door {
@@ -35,24 +61,39 @@ impl Door {
     /// KServe's inference directly, unless it is locked.
     pub(crate) fn direct(app: Arc<App>, router: Router) -> Self {
         let locked = app.config.restrictions.locks_http(Family::Inference);
-        Self { direct: (!locked).then_some(app), router }
+        let good = [Route::Model, Route::Version]
+            .map(|route| app.metrics.http_counter(route.as_str().into(), StatusCode::OK));
+        Self { direct: (!locked).then_some(Direct { app, good }), router }
     }
 
     /// Answers a request.
-    pub(crate) async fn answer(self, request: hyper::Request<Incoming>) -> Result<Response, Infallible> {
+    ///
+    /// Not an `async fn`: that would keep what it is given beside what it makes of it, and a future is moved three times
+    /// on its way to the connection.
+    pub(crate) fn answer(
+        &self,
+        request: hyper::Request<Incoming>,
+    ) -> impl Future<Output = Result<Response, Infallible>> + Send + use<> {
         let request = request.map(Body::new);
-        let Some((app, (route, target))) = self.direct.as_ref().zip(inference(&request)) else {
-            return self.router.oneshot(request).await;
+        let Some((Direct { app, good }, (route, target))) = self.direct.as_ref().zip(inference(&request))
+        else {
+            return Either::Right(self.router.clone().oneshot(request));
         };
-        let response = infer::infer(State(app.clone()), target, request).await.into_response();
-        app.metrics.count_http(route.into(), response.status());
-        Ok(response)
+        let (app, good) = (app.clone(), good[route as usize].clone());
+        Either::Left(infer::infer(State(app.clone()), target, request).map(move |answer| {
+            let response = answer.into_response();
+            match response.status() {
+                StatusCode::OK => good.inc(),
+                status => app.metrics.http_counter(route.as_str().into(), status).inc(),
+            };
+            Ok(response)
+        }))
     }
 }
 
 /// The route and the model of `POST …/infer`; `None` for what the router is to look at: other requests, and names or
 /// versions that are not written plainly.
-fn inference(request: &Request) -> Option<(&'static str, Target)> {
+fn inference(request: &Request) -> Option<(Route, Target)> {
     let path = request.uri().path();
     let target = path.strip_prefix("/v2/models/")?.strip_suffix("/infer")?;
     let (model, version) = match target.split_once('/') {
@@ -63,10 +104,7 @@ fn inference(request: &Request) -> Option<(&'static str, Target)> {
             (model, Some(version.parse().ok().filter(|_| digits)?))
         }
     };
-    let route = match version {
-        None => "/v2/models/{model}/infer",
-        Some(_) => "/v2/models/{model}/versions/{version}/infer",
-    };
+    let route = if version.is_some() { Route::Version } else { Route::Model };
     let plain = !model.is_empty() && !model.contains('%') && request.method() == Method::POST;
     plain.then(|| (route, Target { model: model.to_owned(), version }))
 }

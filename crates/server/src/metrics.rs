@@ -47,9 +47,9 @@ impl RequestMetrics {
         Self { registry, http, grpc }
     }
 
-    /// Counts an answer of HTTP.
-    pub(crate) fn count_http(&self, route: Cow<'static, str>, status: StatusCode) {
-        self.http.get_or_create(&ByRoute { route, status: status.as_u16() }).inc();
+    /// What counts the answers of a route of HTTP with a status.
+    pub(crate) fn http_counter(&self, route: Cow<'static, str>, status: StatusCode) -> Counter {
+        self.http.get_or_create_owned(&ByRoute { route, status: status.as_u16() })
     }
 
     /// Counts an answer of gRPC.
@@ -90,7 +90,7 @@ pub(crate) fn plain(openmetrics: &str) -> String {
 pub(crate) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).to_owned();
     let response = next.run(request).await;
-    app.metrics.count_http(route.into(), response.status());
+    app.metrics.http_counter(route.into(), response.status()).inc();
     response
 }
 

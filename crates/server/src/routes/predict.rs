@@ -7,16 +7,17 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use serde::Deserialize;
-use tintype_api::{PredictJson, PredictResponse, decode_base64};
+use tintype_api::{PredictReader, PredictResponse};
 use tintype_core::{Error, ErrorKind, Result};
 use tintype_runtime::InferOptions;
 use tokio::time::Instant;
 
 use crate::app::App;
+use crate::body::{self, Incoming};
 use crate::params::Params;
 use crate::rescue::Rescue;
 use crate::traced::{self, Wire};
-use crate::{body, deadline, multipart};
+use crate::{deadline, multipart};
 
 /// What the query may choose.
 #[derive(Debug, Deserialize)]
@@ -58,8 +59,8 @@ pub(crate) async fn predict(
             return Err(refusal.into());
         }
     };
-    let body = body::read(body, length, &app.config, deadline, |more| admitted.grow(more)).await?;
-    let image = encoding.image(body)?;
+    let incoming = Incoming { body, announced: length, config: &app.config, deadline };
+    let image = encoding.image(incoming, |more| admitted.grow(more)).await?;
     let (admitted, sending) = traced::sample(&app, admitted, Wire::Http);
     let answer = admitted.classify(image, options).await?;
     sending.begin();
@@ -104,12 +105,16 @@ impl Encoding {
         }
     }
 
-    /// The encoded image in `body`.
-    fn image(self, body: Bytes) -> Result<Bytes> {
+    /// The encoded image in a body, which is read as [`Incoming`] does.
+    async fn image(self, body: Incoming<'_>, grow: impl FnMut(usize) -> Result<()>) -> Result<Bytes> {
         match self {
-            Self::Raw => Ok(body),
-            Self::Form { boundary } => multipart::only_field(&body, &boundary, "file"),
-            Self::Json => Ok(decode_base64(&PredictJson::parse(&body)?.image)?.into()),
+            Self::Raw => body.whole(grow).await,
+            Self::Form { boundary } => multipart::only_field(&body.whole(grow).await?, &boundary, "file"),
+            Self::Json => {
+                let mut reader = PredictReader::new(body.announced);
+                body.pieces(grow, |piece| reader.push(&piece)).await?;
+                Ok(reader.finish()?.into())
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn generate_stream(
 
 async fn answer(app: &App, target: &Target, request: Request) -> Result<Vec<u8>> {
     let (parts, body) = request.into_parts();
-    let Received { admitted, body, deadline } = receive(app, target, &parts.headers, body).await?;
+    let Received { admitted, body, deadline } = receive(app, target, parts.headers, body).await?;
     let description = app.runtime.describe(admitted.model(), Some(admitted.version()))?;
     let request = codec::decode(&describe::named_inputs(&description)?, &body)?;
     let (reply, _sending) = run::infer(app, admitted, request, Some(deadline), Wire::Http).await?;

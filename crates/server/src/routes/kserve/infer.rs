@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use bytes::Bytes;
@@ -23,26 +25,30 @@ use crate::{body, deadline, heavy};
 /// Where the JSON of a body ends, or of an answer.
 static HEADER_LENGTH: HeaderName = HeaderName::from_static("inference-header-content-length");
 
-pub(crate) async fn infer(
+pub(crate) fn infer(
     State(app): State<Arc<App>>,
     target: Target,
     request: Request,
-) -> Result<Response, Refusal> {
-    let (parts, body) = request.into_parts();
-    let Received { admitted, body, deadline } = receive(&app, &target, &parts.headers, body).await?;
-    let request = match header_length(&parts.headers)? {
-        Some(0) => {
-            let description = app.runtime.describe(admitted.model(), Some(admitted.version()))?;
-            raw::decode(admitted.model(), &describe::raw_inputs(&description)?, &body)?
-        }
-        header => {
-            let model = admitted.model().clone();
-            let json = header.unwrap_or(body.len());
-            heavy::run(json, move || request::decode(&model, header, &body)).await?
-        }
-    };
-    let (reply, _sending) = run::infer(&app, admitted, request, Some(deadline), Wire::Http).await?;
-    respond(reply, Coding::of_answer(&parts.headers)).await
+) -> impl Future<Output = Result<Response, Refusal>> + Send {
+    // Of the head only this is kept while the model runs.
+    let (Parts { headers, .. }, body) = request.into_parts();
+    let (header, coding) = (header_length(&headers), Coding::of_answer(&headers));
+    async move {
+        let Received { admitted, body, deadline } = receive(&app, &target, headers, body).await?;
+        let request = match header? {
+            Some(0) => {
+                let description = app.runtime.describe(admitted.model(), Some(admitted.version()))?;
+                raw::decode(admitted.model(), &describe::raw_inputs(&description)?, &body)?
+            }
+            header => {
+                let model = admitted.model().clone();
+                let json = header.unwrap_or(body.len());
+                heavy::run(json, move || request::decode(&model, header, &body)).await?
+            }
+        };
+        let (reply, _sending) = run::infer(&app, admitted, request, Some(deadline), Wire::Http).await?;
+        respond(reply, coding).await
+    }
 }
 
 /// A request that was let in, with its body.
@@ -53,16 +59,11 @@ pub(super) struct Received {
 }
 
 /// Lets a request in, and reads its body.
-pub(super) async fn receive(
-    app: &App,
-    target: &Target,
-    headers: &HeaderMap,
-    body: axum::body::Body,
-) -> Result<Received> {
-    let deadline = deadline::of(headers, &app.config)?;
-    let coding = Coding::of_request(headers)?;
+pub(super) async fn receive(app: &App, target: &Target, headers: HeaderMap, body: Body) -> Result<Received> {
+    let deadline = deadline::of(&headers, &app.config)?;
+    let coding = Coding::of_request(&headers)?;
     let limit = app.config.max_body_bytes;
-    let length = body::announced(headers, limit);
+    let length = body::announced(&headers, limit);
     let admitted = length.and_then(|length| {
         let admitted = app.runtime.admit_version(&target.model, target.version, length.unwrap_or(0))?;
         Ok((length, admitted.by(deadline)?))
@@ -70,11 +71,13 @@ pub(super) async fn receive(
     let (length, mut admitted) = match admitted {
         Ok(admitted) => admitted,
         Err(refusal) => {
-            body::discard(body, headers).await;
+            body::discard(body, &headers).await;
             return Err(refusal);
         }
     };
-    let mut body = body::read(body, length, &app.config, deadline, |more| admitted.grow(more)).await?;
+    drop(headers);
+    let incoming = body::Incoming { body, announced: length, config: &app.config, deadline };
+    let mut body = incoming.whole(|more| admitted.grow(more)).await?;
     if let Some(coding) = coding {
         let packed = body;
         body = heavy::run(packed.len(), move || coding.decompress(&packed, limit)).await?;
