@@ -7,7 +7,7 @@ mod page;
 mod text;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::arrivals::Distribution;
 use crate::generator::Ending;
 use crate::latency::LatencySummary;
 use crate::measure::{Measured, WindowRule};
+use crate::metrics::{Gpu, Gpus};
 use crate::profile::{Loads, Profile};
 use crate::reading::{Split, Usage};
 
@@ -39,6 +40,9 @@ pub struct Report {
     pub service: String,
     /// How it was asked: `HTTP`, `gRPC`, or `in-process`.
     pub protocol: String,
+    /// Whether tensors went through system shared memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared_memory: bool,
     /// How it was measured.
     pub settings: Settings,
     /// Seconds from the start of the server to its first good answer, where it was started for this.
@@ -89,6 +93,8 @@ pub enum LoadKind {
     ConstantRate,
     /// Starts a second, as a Poisson process.
     PoissonRate,
+    /// Starts a second in the mean, at recorded distances.
+    Recorded,
 }
 
 impl LoadKind {
@@ -96,7 +102,7 @@ impl LoadKind {
     pub fn title(self) -> &'static str {
         match self {
             Self::Concurrency => "Concurrency",
-            Self::ConstantRate | Self::PoissonRate => "Request Rate",
+            Self::ConstantRate | Self::PoissonRate | Self::Recorded => "Request Rate",
         }
     }
 
@@ -106,6 +112,7 @@ impl LoadKind {
             Self::Concurrency => "concurrency",
             Self::ConstantRate => "constant request rate",
             Self::PoissonRate => "poisson request rate",
+            Self::Recorded => "request rate with recorded intervals",
         }
     }
 }
@@ -113,12 +120,11 @@ impl LoadKind {
 impl Settings {
     /// Those of `profile`.
     pub fn new(profile: &Profile) -> Self {
-        let (load, range) = match profile.loads {
-            Loads::Concurrency(range) => (LoadKind::Concurrency, range),
-            Loads::Rate { range, distribution: Distribution::Constant, .. } => {
-                (LoadKind::ConstantRate, range)
-            }
-            Loads::Rate { range, distribution: Distribution::Poisson, .. } => (LoadKind::PoissonRate, range),
+        let load = match profile.loads {
+            Loads::Concurrency(_) => LoadKind::Concurrency,
+            Loads::Rate { distribution: Distribution::Constant, .. } => LoadKind::ConstantRate,
+            Loads::Rate { distribution: Distribution::Poisson, .. } => LoadKind::PoissonRate,
+            Loads::Replay { .. } => LoadKind::Recorded,
         };
         let (window_ms, window_requests, one_window) = match profile.rules.window {
             WindowRule::Time(time) => (u64::try_from(time.as_millis()).ok(), None, false),
@@ -127,7 +133,7 @@ impl Settings {
         };
         Self {
             load,
-            limit: range.end,
+            limit: profile.loads.range().end,
             batch_size: profile.batch_size,
             window_ms,
             window_requests,
@@ -182,8 +188,51 @@ pub struct Level {
     /// What the server's processes took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessFigures>,
+    /// What the server's metrics say, where they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsFigures>,
     /// Of this program: percent of one core.
     pub client_cpu_percent: f64,
+}
+
+/// What a server's metrics say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsFigures {
+    /// How often they were read.
+    pub samples: u64,
+    /// How often they could not be.
+    pub failed: u64,
+    /// The GPUs that they name, by UUID.
+    pub gpus: BTreeMap<String, GpuFigures>,
+}
+
+/// What a server's metrics say of a GPU; `None` where they do not say it.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GpuFigures {
+    /// The share of the time that it was busy, 0 to 1; the mean.
+    pub utilization: Option<f64>,
+    /// Watts; the mean.
+    pub power_w: Option<f64>,
+    /// The most bytes of its memory that were used.
+    pub memory_used_bytes: Option<f64>,
+    /// The bytes of its memory.
+    pub memory_total_bytes: Option<f64>,
+}
+
+impl From<&Gpus> for MetricsFigures {
+    fn from(gpus: &Gpus) -> Self {
+        let figures = |(uuid, gpu): (&String, &Gpu)| {
+            let figures = GpuFigures {
+                utilization: gpu.utilization.value(),
+                power_w: gpu.power.value(),
+                memory_used_bytes: gpu.memory_used,
+                memory_total_bytes: gpu.memory_total,
+            };
+            (uuid.clone(), figures)
+        };
+        let by_uuid = gpus.by_uuid.iter().map(figures).collect();
+        Self { samples: gpus.samples, failed: gpus.failed, gpus: by_uuid }
+    }
 }
 
 /// What the server's processes took.
@@ -233,6 +282,7 @@ impl Level {
             // A server that counted nothing counts something else.
             server: window.server.split.clone().filter(|split| split.requests > 0),
             process: window.server.usage.map(figures),
+            metrics: window.server.gpus.as_ref().map(MetricsFigures::from),
             client_cpu_percent: share(window.server.own_cpu),
         }
     }

@@ -1,5 +1,6 @@
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
@@ -39,7 +40,7 @@ fn a_server_is_measured_however_it_is_asked() {
         &[url, &image, "--service-kind", "model-serving"],
         &[url, model[0], model[1]],
         &[url, model[0], model[1], "--input-tensor-format", "json", "--input-data", "zero", "-b", "2"],
-        &[url, model[0], model[1], &image, "--shared-memory", "none", "--output-tensor-format", "binary"],
+        &[url, model[0], model[1], &image, "--shared-memory", "none", "--output-tensor-format", "json"],
     ];
     for way in ways {
         let report = bench(&[way, &eight].concat());
@@ -48,6 +49,10 @@ fn a_server_is_measured_however_it_is_asked() {
             assert_eq!(level["server"]["requests"], 8, "the server tells the same: {way:?}");
         }
     }
+    let streamed = [&server.grpc, "-i", "grpc", "--streaming", "-a", "-m", "red-green-blue"];
+    let report = bench(&[&streamed[..], &eight].concat());
+    assert_eq!(report["protocol"], "gRPC stream");
+    assert_eq!(complete(&report, 8)["server"]["requests"], 8);
     let rates = [url, &image, "--request-rate-range", "200:400:x2", "--request-count", "10"];
     let report = bench(&[&rates[..], &["--request-distribution", "poisson"]].concat());
     assert_eq!(report["levels"].as_array().unwrap().len(), 2);
@@ -57,13 +62,162 @@ fn a_server_is_measured_however_it_is_asked() {
     );
 }
 
+/// The regions of shared memory that a server knows.
+#[track_caller]
+fn regions(server: &Server) -> Value {
+    server.curl_json("/v2/systemsharedmemory/status", &[]).1
+}
+
+#[test]
+fn tensors_go_through_shared_memory() {
+    let fixture = Fixture::new();
+    let server = Server::start(&fixture.mar(), &["--allow-client-shm", "true"]);
+    let (url, grpc, image) = (server.url.as_str(), server.grpc.as_str(), fixture.text("green.png"));
+    let common = ["-m", "red-green-blue", "--shared-memory", "system"];
+    let load = ["--request-count", "20", "--concurrency-range", "1:4:x2", "-b", "2"];
+    let ways: [&[&str]; 4] = [
+        &[url],
+        &[url, "--input-tensor-format", "json", "--output-shared-memory-size", "64"],
+        &[grpc, "-i", "grpc"],
+        &["-u", grpc, "-i", "grpc", "--max-threads", "2", "--input-data", "zero", "--input-data", "random"],
+    ];
+    for way in ways {
+        let report = bench(&[way, &common, &load].concat());
+        assert_eq!(report["shared_memory"], true);
+        assert_eq!(complete(&report, 20)["server"]["inferences"], 40, "{way:?}");
+        assert_eq!(report["levels"].as_array().unwrap().len(), 3);
+        assert_eq!(regions(&server), serde_json::json!([]), "{way:?}");
+    }
+    let image = bench(
+        &[&[url, &image], &common[..], &["--request-rate-range", "200", "--request-count", "9"]].concat(),
+    );
+    complete(&image, 9);
+    let served =
+        bench(&[fixture.mar().to_str().unwrap(), "--shared-memory", "system", "--request-count", "9"]);
+    complete(&served, 9);
+    let open = bench(&[&[url], &common[..], &["--request-count", "9", "--max-outstanding", "3"]].concat());
+    complete(&open, 9);
+}
+
+#[test]
+fn shared_memory_is_given_back_on_ctrl_c_too() {
+    let fixture = Fixture::new();
+    let server = Server::start(&fixture.mar(), &["--allow-client-shm", "true"]);
+    let args = [server.url.as_str(), "-m", "red-green-blue", "--shared-memory", "system"];
+    let bench = Interrupted::start(&args);
+    let known = regions(&server);
+    assert_eq!(known.as_array().map(Vec::len), Some(2), "inputs and outputs: {known}");
+    for region in known.as_array().unwrap() {
+        let key = region["key"].as_str().unwrap();
+        assert!(!std::path::Path::new("/dev/shm").join(&key[1..]).exists(), "`{key}` has lost its name");
+    }
+    let rest = bench.finish();
+    assert!(rest.contains("Interrupted"), "{rest}");
+    assert_eq!(regions(&server), serde_json::json!([]));
+}
+
+#[test]
+fn recorded_intervals_are_replayed() {
+    let fixture = Fixture::new();
+    let server = Server::start(&fixture.mar(), &[]);
+    let intervals = fixture.text("intervals");
+    std::fs::write(&intervals, "1000\n3000\n").unwrap();
+    let args =
+        [&server.url, &fixture.text("green.png"), "--request-intervals", &intervals, "--request-count", "20"];
+    let report = bench(&args);
+    let level = complete(&report, 20);
+    assert_eq!((&report["settings"]["load"], &level["load"]), (&"recorded".into(), &500.0.into()));
+    // The last of twenty starts 40 ms after the beginning, and is answered later.
+    assert!(level["seconds"].as_f64().unwrap() >= 0.04, "{level:#}");
+}
+
+/// Answers every request with `body`, for as long as the test runs; where it listens.
+fn answering(body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address").to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a connection");
+            // The first line is there with the first bytes, and is all that matters.
+            let _ = stream.read(&mut [0; 1024]).expect("a request");
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).expect("the answer is taken");
+        }
+    });
+    address
+}
+
+#[test]
+fn metrics_are_read_meanwhile() {
+    let fixture = Fixture::new();
+    let server = Server::start(&fixture.mar(), &["--allow-gpu-metrics", "false"]);
+    let (url, image, csv) = (server.url.as_str(), fixture.text("green.png"), fixture.text("a.csv"));
+    let load = ["--request-count", "20", "--collect-metrics"];
+    let gpu =
+        answering("nv_gpu_utilization{gpu_uuid=\"GPU-a\"} 0.5\nnv_gpu_power_usage{gpu_uuid=\"GPU-a\"} 70\n");
+    let files = ["--metrics-url", &gpu, "--metrics-interval", "5", "-f", &csv, "--verbose-csv"];
+    let report = bench(&[&[url, &image][..], &load, &files].concat());
+    let metrics = &complete(&report, 20)["metrics"];
+    assert!(metrics["samples"].as_u64().unwrap() > 0, "{metrics}");
+    let told = serde_json::json!({
+        "utilization": 0.5, "power_w": 70.0, "memory_used_bytes": null, "memory_total_bytes": null
+    });
+    assert_eq!(metrics["gpus"]["GPU-a"], told);
+    let csv = std::fs::read_to_string(&csv).unwrap();
+    assert!(csv.contains(",Avg GPU Utilization,") && csv.contains(",GPU-a:0.5;,GPU-a:70;,,,"), "{csv}");
+
+    let own = ["--metrics-url", &server.metrics];
+    let text = tintype([&["bench", url, &image][..], &load, &own].concat()).success().stdout;
+    assert!(text.contains("The server's metrics name no GPU"), "{text}");
+    let served = tintype([&["bench", fixture.mar().to_str().unwrap(), &image][..], &load].concat());
+    assert!(served.success().stdout.contains("Server Prometheus Metrics"), "its own address is known");
+    let nowhere = tintype([&["bench", url, &image][..], &load, &["--metrics-url", "127.0.0.1:1"]].concat());
+    assert_eq!(nowhere.status.code(), Some(74), "{}", nowhere.stderr);
+}
+
+#[test]
+fn requests_are_exported_as_perf_analyzer_does() {
+    let fixture = Fixture::new();
+    let server = Server::start(&fixture.mar(), &[]);
+    let (image, broken, file) =
+        (fixture.text("green.png"), fixture.text("broken.jpg"), fixture.text("p.json"));
+    let load = ["--request-count", "10", "--concurrency-range", "1:2", "--profile-export-file", &file];
+    tintype([&["bench", &server.url, &image, &broken][..], &load].concat());
+    let export: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!((&export["service_kind"], &export["endpoint"]), (&"tintype".into(), &"".into()));
+    let experiments = export["experiments"].as_array().unwrap();
+    assert_eq!(experiments.len(), 2);
+    assert_eq!(experiments[1]["experiment"], serde_json::json!({"mode": "concurrency", "value": 2}));
+    for experiment in experiments {
+        let times = |value: &Value| -> Vec<u64> {
+            value.as_array().unwrap().iter().map(|time| time.as_u64().unwrap()).collect()
+        };
+        let window = times(&experiment["window_boundaries"]);
+        assert!(
+            window.len() == 2 && window[0] > 1_700_000_000_000_000_000,
+            "nanoseconds since 1970: {window:?}"
+        );
+        let requests = experiment["requests"].as_array().unwrap();
+        assert_eq!(requests.len(), 5, "every second one is refused");
+        for request in requests {
+            let (began, ended) =
+                (request["timestamp"].as_u64().unwrap(), times(&request["response_timestamps"]));
+            assert!(
+                window[0] <= began && began < ended[0] && ended[0] <= window[1],
+                "{request} in {window:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_model_is_served_for_the_measurement() {
     let fixture = Fixture::new();
     let (mar, image) = (fixture.mar(), fixture.text("green.png"));
     let (json, csv, page) = (fixture.text("a.json"), fixture.text("a.csv"), fixture.text("a.html"));
     let mar = mar.to_str().unwrap();
-    let files = ["--out", &json, "-f", &csv, "--report", &page, "--metrics-interval", "5"];
+    let files = ["--out", &json, "-f", &csv, "--report", &page, "--memory-interval", "5"];
     let text =
         tintype([&["bench", mar, &image, "--request-count", "20"][..], &files].concat()).success().stdout;
     assert!(text.starts_with("*** Measurement Settings ***") && text.contains("Request count: 20"), "{text}");
@@ -89,7 +243,9 @@ fn what_cannot_be_measured_is_an_error() {
     let server = Server::start(&fixture.mar(), &[]);
     let (url, image, broken) = (server.url.as_str(), fixture.text("green.png"), fixture.text("broken.jpg"));
     let nowhere = "http://127.0.0.1:1";
-    let cases: [(&[&str], i32, &str); 14] = [
+    let (model, intervals) = ("red-green-blue", fixture.text("intervals"));
+    std::fs::write(&intervals, "1000\nsoon\n").unwrap();
+    let cases: [(&[&str], i32, &str); 21] = [
         (&[nowhere, &image], 74, "cannot connect to `127.0.0.1:1`"),
         (&[url, &broken], 65, "the first request failed: status 400"),
         (&[url], 64, "there is nothing to send"),
@@ -98,9 +254,20 @@ fn what_cannot_be_measured_is_an_error() {
         (&[url, "-m", "absent"], 66, "absent"),
         (&[url, "-m", "red-green-blue", "--shape", "nix:3"], 64, "no such input"),
         (&[url, &image, "--concurrency-range", "1:2:0.5"], 64, "whole numbers"),
-        (&[url, &image, "--output-tensor-format", "json"], 64, "outputs come as inputs go"),
-        (&[url, &image, "--shared-memory", "system"], 2, "'system' for '--shared-memory"),
-        (&[url, &image, "--profile-export-file", "a.json"], 2, "unexpected argument"),
+        (&[url, "-i", "grpc", "-m", model, "--output-tensor-format", "json"], 64, "`json` is for HTTP"),
+        (&[url, &image, "--shared-memory", "system"], 64, "only servers of the kind `triton`"),
+        (&[url, "-m", model, "--shared-memory", "cuda"], 69, "memory of GPUs is not supported"),
+        (&[url, "-m", model, "--shared-memory", "system"], 64, "--allow-client-shm true"),
+        (
+            &[url, &image, "--request-intervals", &intervals],
+            64,
+            "line 2: expected microseconds, found `soon`",
+        ),
+        (&[url, &image, "--request-intervals", &image, "--concurrency-range", "2"], 2, "cannot be used with"),
+        (&[url, "-m", model, "--streaming"], 64, "`--streaming` is of gRPC"),
+        (&[url, "-m", model, "--streaming", "--sync"], 2, "cannot be used with"),
+        (&[], 2, "required"),
+        (&["-m", model, "-u", nowhere], 74, "cannot connect"),
         (&[nowhere, &image, "--server-command", "exit 3"], 74, "exit status: 3"),
         (&[url, &image, "--server-command", "sleep 1"], 65, "listens on"),
         (&["https://127.0.0.1:1", &image], 64, "expected `http` or `grpc`"),
@@ -131,29 +298,48 @@ fn refusals_are_counted_and_the_exit_code_tells() {
 fn ctrl_c_ends_with_the_figures_so_far() {
     let fixture = Fixture::new();
     let server = Server::start(&fixture.mar(), &[]);
-    let mut bench = Command::new(env!("CARGO_BIN_EXE_tintype"))
-        .args([
-            "bench",
-            &server.url,
-            &fixture.text("green.png"),
-            "-p",
-            "600000",
-            "--concurrency-range",
-            "1:4",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(bench.stdout.take().unwrap());
-    let mut line = String::new();
-    while !line.contains("Protocol") {
-        line.clear();
-        assert!(out.read_line(&mut line).unwrap() > 0, "it ended before it began");
-    }
-    assert!(Command::new("kill").args(["-INT", &bench.id().to_string()]).status().unwrap().success());
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    bench.wait().unwrap();
+    let rest = Interrupted::start(&[&server.url, &fixture.text("green.png")]).finish();
     assert!(rest.contains("Interrupted") && rest.matches("Request concurrency").count() <= 1, "{rest}");
+}
+
+/// A measurement that would take an hour.
+struct Interrupted {
+    bench: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Interrupted {
+    /// Starts `tintype bench args…`, and waits until it measures.
+    fn start(args: &[&str]) -> Self {
+        let mut bench = Command::new(env!("CARGO_BIN_EXE_tintype"))
+            .arg("bench")
+            .args(args)
+            .args(["-p", "600000", "--concurrency-range", "1:4"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start the command");
+        let mut out = BufReader::new(bench.stdout.take().expect("piped"));
+        let mut line = String::new();
+        while !line.contains("Protocol") {
+            line.clear();
+            assert!(out.read_line(&mut line).expect("a line") > 0, "it ended before it began");
+        }
+        Self { bench, out }
+    }
+
+    /// Interrupts it, as Ctrl-C does; what it printed from then on.
+    fn finish(mut self) -> String {
+        assert!(
+            Command::new("kill")
+                .args(["-INT", &self.bench.id().to_string()])
+                .status()
+                .expect("kill")
+                .success()
+        );
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).expect("text");
+        self.bench.wait().expect("its end");
+        rest
+    }
 }
