@@ -17,7 +17,8 @@ fn regions(server: &Server) -> Value {
 #[test]
 fn tensors_go_through_shared_memory() {
     let fixture = Fixture::new();
-    let server = Server::start(&fixture.mar(), &["--allow-client-shm", "true"]);
+    let mar = fixture.mar();
+    let server = Server::start(&mar, &["--allow-client-shm", "true"]);
     let (url, grpc, image) = (server.url.as_str(), server.grpc.as_str(), fixture.text("green.png"));
     let common = ["-m", "red-green-blue", "--shared-memory", "system"];
     let load = ["--request-count", "20", "--concurrency-range", "1:4:x2", "-b", "2"];
@@ -38,8 +39,7 @@ fn tensors_go_through_shared_memory() {
         &[&[url, &image], &common[..], &["--request-rate-range", "200", "--request-count", "9"]].concat(),
     );
     complete(&image, 9);
-    let served =
-        bench(&[fixture.mar().to_str().unwrap(), "--shared-memory", "system", "--request-count", "9"]);
+    let served = bench(&[mar.to_str().unwrap(), "--shared-memory", "system", "--request-count", "9"]);
     complete(&served, 9);
     let open = bench(&[&[url], &common[..], &["--request-count", "9", "--max-outstanding", "3"]].concat());
     complete(&open, 9);
@@ -97,7 +97,8 @@ fn answering(body: &'static str) -> String {
 #[test]
 fn metrics_are_read_meanwhile() {
     let fixture = Fixture::new();
-    let server = Server::start(&fixture.mar(), &["--allow-gpu-metrics", "false"]);
+    let mar = fixture.mar();
+    let server = Server::start(&mar, &["--allow-gpu-metrics", "false"]);
     let (url, image, csv) = (server.url.as_str(), fixture.text("green.png"), fixture.text("a.csv"));
     let load = ["--request-count", "20", "--collect-metrics"];
     let gpu =
@@ -116,7 +117,7 @@ fn metrics_are_read_meanwhile() {
     let own = ["--metrics-url", &server.metrics];
     let text = tintype([&["bench", url, &image][..], &load, &own].concat()).success().stdout;
     assert!(text.contains("The server's metrics name no GPU"), "{text}");
-    let served = tintype([&["bench", fixture.mar().to_str().unwrap(), &image][..], &load].concat());
+    let served = tintype([&["bench", mar.to_str().unwrap(), &image][..], &load].concat());
     assert!(served.success().stdout.contains("Server Prometheus Metrics"), "its own address is known");
     let nowhere = tintype([&["bench", url, &image][..], &load, &["--metrics-url", "127.0.0.1:1"]].concat());
     assert_eq!(nowhere.status.code(), Some(74), "{}", nowhere.stderr);
