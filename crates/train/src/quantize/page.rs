@@ -15,9 +15,9 @@ const MOST_ROWS: usize = 60;
 const MOST_BARS: usize = 40;
 
 const SMALL: Layout =
-    Layout { width: 220.0, height: 120.0, top: 8.0, left: 44.0, right: 16.0, bottom: 22.0, labels: 16.0 };
+    Layout { width: 320.0, height: 130.0, top: 8.0, left: 44.0, right: 16.0, bottom: 22.0, labels: 16.0 };
 const WIDE: Layout =
-    Layout { width: 940.0, height: 170.0, top: 8.0, left: 52.0, right: 16.0, bottom: 24.0, labels: 16.0 };
+    Layout { width: 940.0, height: 170.0, top: 8.0, left: 52.0, right: 16.0, bottom: 8.0, labels: 16.0 };
 
 impl Report {
     /// The page; `data` says where calibration and evaluation images are from.
@@ -122,7 +122,7 @@ impl Report {
         } else {
             text += "<p>What quantising a layer alone does to the scores: the power of the difference as a share of \
                      theirs.</p>\n";
-            text += &noises(&self.sensitivity);
+            text += &format!("<div class='charts'>{}</div><p></p>\n", noises(&self.sensitivity));
             let excluded = self.float_layers.iter().filter(|layer| layer.noise.is_none());
             excluded.chain(&self.sensitivity).cloned().collect()
         };
