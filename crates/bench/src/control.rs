@@ -1,10 +1,12 @@
 //! Asking a KServe server about itself: what a model takes, and what it did.
 
+use bytes::Bytes;
+use hyper::StatusCode;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tintype_api::kserve::proto;
 use tintype_api::kserve::{BatchStatistics, Duration, InferStatistics, ModelMetadata, ModelStatistics};
-use tintype_api::kserve::{StatisticsReply, TensorMetadata};
+use tintype_api::kserve::{Register, StatisticsReply, TensorMetadata};
 use tintype_core::{Error, ErrorKind, Result};
 use tonic::Status;
 
@@ -96,26 +98,91 @@ impl Control {
         }
     }
 
-    async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
-        let Wire::Http(connection) = &mut self.wire else {
-            return Err(Error::new(ErrorKind::Internal, "paths are asked for over HTTP"));
+    /// Makes a region of system shared memory known to the server as `name`.
+    ///
+    /// # Errors
+    /// `InvalidArgument` with the server's words; `Io`.
+    pub async fn register(&mut self, name: &str, register: Register) -> Result<()> {
+        let refused = |what: &str| {
+            let message = format!("the server does not take the shared memory: {what}");
+            Error::new(ErrorKind::InvalidArgument, message)
+                .with_hint("it must run on this machine and allow it: tintype serve --allow-client-shm true")
         };
-        let answer = connection.get(&self.authority, path).await;
-        let (status, body) = match answer {
-            Ok(answer) => answer,
-            Err(_) => {
-                // Idle connections may be closed by a server at any time.
-                *connection = Connection::open(&self.authority).await?;
-                connection.get(&self.authority, path).await?
+        match &mut self.wire {
+            Wire::Http(_) => {
+                let path = format!("/v2/systemsharedmemory/region/{name}/register");
+                let body = serde_json::to_vec(&register);
+                let body = body.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
+                let (status, body) = self.exchange(&path, Some(body.into())).await?;
+                if status.is_success() { Ok(()) } else { Err(refused(&refusal(status, &body))) }
             }
-        };
-        if !status.is_success() {
-            return Err(Error::new(ErrorKind::NotFound, format!("`{path}`: {}", refusal(status, &body))));
+            Wire::Grpc(channel) => {
+                let Register { key, offset, byte_size } = register;
+                let name = name.to_owned();
+                let request = proto::SystemSharedMemoryRegisterRequest { name, key, offset, byte_size };
+                let answer = channel
+                    .call::<_, proto::SystemSharedMemoryRegisterResponse>(
+                        "SystemSharedMemoryRegister",
+                        request,
+                    )
+                    .await;
+                answer.map(drop).map_err(|status| refused(status.message()))
+            }
         }
+    }
+
+    /// Has the server forget the region `name`, which it need not know.
+    ///
+    /// # Errors
+    /// `NotFound` with its words; `Io`.
+    pub async fn unregister(&mut self, name: &str) -> Result<()> {
+        match &mut self.wire {
+            Wire::Http(_) => {
+                let path = format!("/v2/systemsharedmemory/region/{name}/unregister");
+                let (status, body) = self.exchange(&path, Some(Bytes::new())).await?;
+                accepted(&path, status, &body)
+            }
+            Wire::Grpc(channel) => {
+                let request = proto::SystemSharedMemoryUnregisterRequest { name: name.to_owned() };
+                let answer = channel.call::<_, proto::SystemSharedMemoryUnregisterResponse>(
+                    "SystemSharedMemoryUnregister",
+                    request,
+                );
+                answer.await.map(drop).map_err(refused)
+            }
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T> {
+        let (status, body) = self.exchange(path, None).await?;
+        accepted(path, status, &body)?;
         serde_json::from_slice(&body).map_err(|e| {
             Error::new(ErrorKind::Unsupported, format!("`{path}`: not the answer of KServe: {e}"))
         })
     }
+
+    /// Asks for `path`, or posts a body there.
+    async fn exchange(&mut self, path: &str, body: Option<Bytes>) -> Result<(StatusCode, Bytes)> {
+        let Wire::Http(connection) = &mut self.wire else {
+            return Err(Error::new(ErrorKind::Internal, "paths are asked for over HTTP"));
+        };
+        let answer = connection.exchange(&self.authority, path, body.clone()).await;
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(_) => {
+                // Idle connections may be closed by a server at any time.
+                *connection = Connection::open(&self.authority).await?;
+                connection.exchange(&self.authority, path, body).await
+            }
+        }
+    }
+}
+
+fn accepted(path: &str, status: StatusCode, body: &[u8]) -> Result<()> {
+    if status.is_success() {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::NotFound, format!("`{path}`: {}", refusal(status, body))))
 }
 
 /// The path of a model over HTTP.

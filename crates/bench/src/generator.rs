@@ -6,29 +6,36 @@ use std::thread::JoinHandle;
 use tintype_core::{Error, ErrorKind, Result};
 
 use crate::alarm::Alarm;
-use crate::arrivals::{Arrivals, Distribution};
+use crate::arrivals::Schedule;
 use crate::driver::Driver;
 use crate::load::{Open, closed, open};
 use crate::measure::Counts;
 use crate::stop::Stop;
-use crate::tally::{Progress, Recorder};
+use crate::tally::{Keep, Progress, Recorder};
 
 /// A load.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Load {
     /// So many requests under way at any time.
     Concurrency(usize),
-    /// So many starts a second.
-    Rate {
-        /// A second.
-        rate: f64,
-        /// How they are spread.
-        distribution: Distribution,
-        /// What a Poisson process follows from.
-        seed: u64,
+    /// Starts at their times.
+    Schedule {
+        /// Their times.
+        schedule: Schedule,
         /// No more requests under way than these.
         most_outstanding: usize,
     },
+}
+
+/// How a load is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sending {
+    /// Threads at most.
+    pub threads: usize,
+    /// Requests at most.
+    pub requests: Option<u64>,
+    /// What is kept of each.
+    pub keep: Keep,
 }
 
 /// What a load leaves behind.
@@ -52,14 +59,15 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Starts `load` on at most `threads` threads; at most `requests` are sent.
+    /// Starts `load`.
     ///
     /// # Errors
     /// `Internal` when the system refuses threads.
-    pub fn start<D: Driver>(driver: &D, load: Load, threads: usize, requests: Option<u64>) -> Result<Self> {
+    pub fn start<D: Driver>(driver: &D, load: &Load, sending: Sending) -> Result<Self> {
+        let Sending { threads, requests, keep } = sending;
         let shares = match load {
-            Load::Concurrency(workers) => threads.clamp(1, workers.max(1)),
-            Load::Rate { .. } => threads.max(1),
+            Load::Concurrency(workers) => threads.clamp(1, (*workers).max(1)),
+            Load::Schedule { .. } => threads.max(1),
         };
         let progress = Arc::new(Progress::new(requests));
         let mut generator = Self {
@@ -69,10 +77,10 @@ impl Generator {
             threads: Vec::new(),
         };
         for index in 0..shares {
-            let recorder = Arc::new(Recorder::new(progress.clone()));
+            let recorder = Arc::new(Recorder::new(progress.clone()).keeping(keep));
             generator.recorders.push(recorder.clone());
             let (driver, stop) = (driver.clone(), generator.stop.clone());
-            let share = Share { load, index, of: shares };
+            let share = Share { load: load.clone(), index, of: shares };
             let thread = std::thread::Builder::new()
                 .name(format!("load-{index}"))
                 .spawn(move || share.send(&driver, &recorder, &stop))
@@ -110,7 +118,7 @@ impl Drop for Generator {
 }
 
 /// The part of a load that one thread sends.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 struct Share {
     load: Load,
     index: usize,
@@ -129,13 +137,8 @@ impl Share {
                     closed(driver, mine, recorder, stop).await;
                     Ok(())
                 }
-                Load::Rate { rate, distribution, seed, most_outstanding } => {
-                    let arrivals = Arrivals::new(rate / of as f64, distribution, seed + index as u64);
-                    let arrivals = match distribution {
-                        Distribution::Constant => arrivals.shifted(index as f64 / of as f64),
-                        // Several Poisson processes are one.
-                        Distribution::Poisson => arrivals,
-                    };
+                Load::Schedule { schedule, most_outstanding } => {
+                    let arrivals = schedule.share(index, of);
                     let most_workers = most_outstanding.div_ceil(of);
                     let plan = Open { arrivals, most_workers, alarm: Alarm::precise()? };
                     open(driver, plan, recorder, stop).await

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::export::History;
 use crate::latency::Latencies;
 use crate::reading::{Between, Probe, Reading};
 use crate::stability::{Figures, Trials, Verdict, WINDOWS};
@@ -102,6 +103,8 @@ pub struct Measured {
     pub windows: usize,
     /// Whether the last ones agreed.
     pub stable: bool,
+    /// All windows, request by request, where requests are kept.
+    pub history: History,
 }
 
 impl Measured {
@@ -160,6 +163,7 @@ pub async fn measure(
     }
     let mut trials = Trials::new(rules.stability_percent, rules.max_trials, rules.threshold);
     let mut windows: Vec<Window> = Vec::new();
+    let mut history = History { requests: Vec::new(), boundaries: vec![began] };
     let mut stable = false;
     loop {
         let over = async {
@@ -176,7 +180,9 @@ pub async fn measure(
             () = over => {}
             () = stop.requested() => ended_early = true,
         }
-        let (tally, now) = (take(recorders), Instant::now());
+        let (mut tally, now) = (take(recorders), Instant::now());
+        history.requests.append(&mut tally.exchanges);
+        history.boundaries.push(now);
         let after = probe.read().await;
         let window = Window { time: now - began, tally, server: probe.between(&reading, &after) };
         (began, reading) = (now, after);
@@ -199,7 +205,7 @@ pub async fn measure(
     let last = windows.split_off(count.saturating_sub(WINDOWS));
     let mut result = Window::default();
     last.iter().for_each(|window| result.merge(window));
-    Measured { result, windows: count, stable }
+    Measured { result, windows: count, stable, history }
 }
 
 /// Resolves when `count` requests are done, or nothing was for long.

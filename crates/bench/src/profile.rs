@@ -2,18 +2,20 @@
 
 use tintype_core::Result;
 
-use crate::arrivals::Distribution;
+use crate::arrivals::{Distribution, Intervals, Schedule};
 use crate::driver::Driver;
-use crate::generator::{Generator, Load};
+use crate::export::History;
+use crate::generator::{Generator, Load, Sending};
 use crate::measure::{Beginning, Rules, WindowRule, measure};
 use crate::range::Range;
 use crate::reading::Probe;
 use crate::report::{Level, Report};
 use crate::search::Sweep;
 use crate::stop::Stop;
+use crate::tally::Keep;
 
 /// The loads of a sweep.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Loads {
     /// Requests under way at any time.
     Concurrency(Range),
@@ -28,6 +30,27 @@ pub enum Loads {
         /// No more requests under way than these.
         most_outstanding: usize,
     },
+    /// One load: starts at recorded distances.
+    Replay {
+        /// These.
+        intervals: Intervals,
+        /// No more requests under way than these.
+        most_outstanding: usize,
+    },
+}
+
+impl Loads {
+    /// The range of loads.
+    pub fn range(&self) -> Range {
+        match self {
+            Self::Concurrency(range) | Self::Rate { range, .. } => *range,
+            // It only names the load: six digits say enough.
+            Self::Replay { intervals, .. } => {
+                let rate = intervals.rate();
+                Range::single(format!("{rate:.5e}").parse().unwrap_or(rate))
+            }
+        }
+    }
 }
 
 /// Which loads of the range are measured.
@@ -52,9 +75,11 @@ pub struct Profile {
     pub threads: usize,
     /// Rows of a request.
     pub batch_size: usize,
+    /// What is kept of each request.
+    pub keep: Keep,
 }
 
-/// Measures load after load through `driver`, adds each to `report`, and hands it to `tell`.
+/// Measures load after load through `driver`, adds each to `report`, and hands it to `tell` before, with its requests.
 ///
 /// # Errors
 /// What ended the generator before its time, or what `tell` says.
@@ -63,11 +88,9 @@ pub async fn profile<D: Driver>(
     probe: &mut impl Probe,
     report: &mut Report,
     (profile, stop): (&Profile, &Stop),
-    mut tell: impl FnMut(&Report, &Level) -> Result<()>,
+    mut tell: impl FnMut(&Report, &Level, &History) -> Result<()>,
 ) -> Result<()> {
-    let range = match profile.loads {
-        Loads::Concurrency(range) | Loads::Rate { range, .. } => range,
-    };
+    let range = profile.loads.range();
     let mut sweep = match profile.search {
         Search::Linear => Sweep::walk(range),
         Search::Binary => Sweep::binary(range),
@@ -81,12 +104,13 @@ pub async fn profile<D: Driver>(
         && let Some(load) = sweep.next(within)
     {
         let beginning = Beginning::now(probe).await;
-        let generator = Generator::start(driver, profile.load(load), profile.threads, requests)?;
+        let sending = Sending { threads: profile.threads, requests, keep: profile.keep };
+        let generator = Generator::start(driver, &profile.load(load), sending)?;
         let measured = measure(generator.counts(), beginning, probe, &profile.rules, stop).await;
         let ending = generator.finish()?;
         let level = Level::new(load, &measured, ending, profile);
         within = level.within;
-        tell(report, &level)?;
+        tell(report, &level, &measured.history)?;
         report.levels.push(level);
     }
     report.interrupted = stop.is_requested();
@@ -95,11 +119,27 @@ pub async fn profile<D: Driver>(
 
 impl Profile {
     fn load(&self, load: f64) -> Load {
-        match self.loads {
+        let (schedule, most_outstanding) = match &self.loads {
             // Checked to be whole numbers of at least 1 where they are read.
-            Loads::Concurrency(_) => Load::Concurrency(load as usize),
+            Loads::Concurrency(_) => return Load::Concurrency(load as usize),
             Loads::Rate { distribution, seed, most_outstanding, .. } => {
-                Load::Rate { rate: load, distribution, seed, most_outstanding }
+                let (distribution, seed) = (*distribution, *seed);
+                (Schedule::Rate { rate: load, distribution, seed }, *most_outstanding)
+            }
+            Loads::Replay { intervals, most_outstanding } => {
+                (Schedule::Replay(intervals.clone()), *most_outstanding)
+            }
+        };
+        Load::Schedule { schedule, most_outstanding }
+    }
+
+    /// No more lanes than these are open at a time.
+    pub fn most_lanes(&self) -> usize {
+        match &self.loads {
+            Loads::Concurrency(range) => range.end as usize,
+            // Each thread rounds its share up.
+            Loads::Rate { most_outstanding, .. } | Loads::Replay { most_outstanding, .. } => {
+                most_outstanding.next_multiple_of(self.threads.max(1))
             }
         }
     }

@@ -25,6 +25,11 @@ pub enum Step {
 }
 
 impl Range {
+    /// One load.
+    pub fn single(load: f64) -> Self {
+        Self { start: load, end: load, step: Step::Add(1.0) }
+    }
+
     /// The load after `load`, if it is within the range.
     pub fn after(&self, load: f64) -> Option<f64> {
         let next = match self.step {

@@ -8,6 +8,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tintype_api::kserve::{ModelStatistics, StatisticsReply};
 
+use crate::metrics::Gpus;
+
 /// Reads a server at the borders of windows.
 pub trait Probe {
     /// Reads it.
@@ -29,6 +31,8 @@ pub struct Reading {
     pub cpu: Option<Duration>,
     /// CPU time of this process.
     pub own_cpu: Duration,
+    /// The GPUs since the reading before, where metrics are read.
+    pub gpus: Option<Gpus>,
 }
 
 /// What happened in a time.
@@ -40,6 +44,8 @@ pub struct Between {
     pub usage: Option<Usage>,
     /// CPU time of this process.
     pub own_cpu: Duration,
+    /// By the server's metrics.
+    pub gpus: Option<Gpus>,
 }
 
 impl Between {
@@ -51,6 +57,7 @@ impl Between {
             split: split.map(|(before, after)| Split::between(before, after)),
             usage: cpu.map(|cpu| Usage { cpu, ..Usage::default() }),
             own_cpu: after.own_cpu.saturating_sub(before.own_cpu),
+            gpus: after.gpus.clone(),
         }
     }
 
@@ -58,6 +65,7 @@ impl Between {
     pub fn merge(&mut self, other: &Self) {
         merge(&mut self.split, other.split.as_ref(), |a, b| *a += b);
         merge(&mut self.usage, other.usage.as_ref(), |a, b| *a += b);
+        merge(&mut self.gpus, other.gpus.as_ref(), |a, b| *a += b);
         self.own_cpu += other.own_cpu;
     }
 }

@@ -1,9 +1,10 @@
 //! The kinds of servers, and what a request to each looks like over HTTP.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue};
 use tintype_api::PredictJson;
-use tintype_api::kserve::{Request, ask};
+use tintype_api::kserve::Request;
+use tintype_api::kserve::ask::{self, InputForm};
 use tintype_core::{Error, ErrorKind, Result};
 
 use crate::control::model_path;
@@ -40,9 +41,11 @@ pub enum Input {
     Tensors(Request),
 }
 
-/// Where requests go within a server.
+/// Where requests go.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endpoint {
+    /// The server's host and port.
+    pub authority: String,
     /// A path that is sent to instead of the service's own; empty for that.
     pub path: String,
     /// The model; empty for the server's choice.
@@ -73,13 +76,13 @@ impl Service {
         }
     }
 
-    /// The HTTP request for `input`.
+    /// The HTTP request for `input`, of which tensors go as `form` says.
     ///
     /// # Errors
     /// `InvalidArgument` for an input that such a server does not take, and where it needs a model's name.
-    pub fn prepare(self, endpoint: &Endpoint, input: &Input) -> Result<Prepared> {
+    pub fn prepare(self, endpoint: &Endpoint, input: &Input, form: InputForm) -> Result<Prepared> {
         let (kind, body) = match (self, input) {
-            (Self::Triton, Input::Tensors(request)) => return kserve(endpoint, request),
+            (Self::Triton, Input::Tensors(request)) => return kserve(endpoint, request, form),
             (Self::Tintype, Input::Image { bytes, .. }) => ("application/octet-stream", bytes.clone()),
             (Self::LitServe | Self::ModelServing, Input::Image { bytes, .. }) => {
                 let image = base64_simd::STANDARD.encode_to_string(bytes).into();
@@ -87,18 +90,26 @@ impl Service {
                 let json = json.map_err(|e| Error::new(ErrorKind::Internal, e.to_string()))?;
                 ("application/json", json.into())
             }
-            (Self::TorchServe, Input::Image { name, bytes }) => (FORM, form(name, bytes)),
+            (Self::TorchServe, Input::Image { name, bytes }) => (FORM, file_form(name, bytes)),
             (_, Input::Body(json)) => ("application/json", json.clone()),
             (_, input) => return Err(self.does_not_take(input)),
         };
-        let path = self.path(endpoint)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        prepared(&path, headers, body)
+        self.prepared(endpoint, headers, body)
+    }
+
+    fn prepared(self, endpoint: &Endpoint, mut headers: HeaderMap, body: Bytes) -> Result<Prepared> {
+        let wrong = |what: String| Error::new(ErrorKind::InvalidArgument, what);
+        let (path, host) = (self.path(endpoint)?, &endpoint.authority);
+        let uri = path.parse().map_err(|e| wrong(format!("the path `{path}`: {e}")))?;
+        let host = HeaderValue::from_str(host).map_err(|_| wrong(format!("`{host}` is not a host")))?;
+        headers.insert(HOST, host);
+        Ok(Prepared { uri, headers, body })
     }
 
     fn path(self, endpoint: &Endpoint) -> Result<String> {
-        let Endpoint { path, model, version } = endpoint;
+        let Endpoint { path, model, version, .. } = endpoint;
         if !path.is_empty() {
             return Ok(path.clone());
         }
@@ -127,8 +138,8 @@ impl Service {
     }
 }
 
-fn kserve(endpoint: &Endpoint, request: &Request) -> Result<Prepared> {
-    let encoded = ask::encode(request)?;
+fn kserve(endpoint: &Endpoint, request: &Request, form: InputForm) -> Result<Prepared> {
+    let encoded = ask::encode(request, form)?;
     let mut headers = HeaderMap::new();
     match encoded.header_len {
         Some(length) => {
@@ -139,19 +150,13 @@ fn kserve(endpoint: &Endpoint, request: &Request) -> Result<Prepared> {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
     }
-    prepared(&Service::Triton.path(endpoint)?, headers, encoded.body.into())
-}
-
-fn prepared(path: &str, headers: HeaderMap, body: Bytes) -> Result<Prepared> {
-    let uri = path.parse();
-    let uri = uri.map_err(|e| Error::new(ErrorKind::InvalidArgument, format!("the path `{path}`: {e}")))?;
-    Ok(Prepared { uri, headers, body })
+    Service::Triton.prepared(endpoint, headers, encoded.body.into())
 }
 
 const FORM: &str = "multipart/form-data; boundary=tintype-bench-8f14e45fceea167a";
 
 /// The form that perf_analyzer sends: one file in the field `data`.
-fn form(name: &str, bytes: &[u8]) -> Bytes {
+fn file_form(name: &str, bytes: &[u8]) -> Bytes {
     let boundary = FORM.rsplit('=').next().unwrap_or_default();
     let name = name.replace(['"', '\r', '\n'], "_");
     let head = format!(
@@ -170,7 +175,7 @@ mod tests {
     }
 
     fn sent(service: Service, endpoint: &Endpoint) -> (String, String, Bytes) {
-        let prepared = service.prepare(endpoint, &image()).unwrap();
+        let prepared = service.prepare(endpoint, &image(), InputForm::Binary).unwrap();
         let kind = prepared.headers[CONTENT_TYPE].to_str().unwrap().to_owned();
         (prepared.uri.to_string(), kind, prepared.body)
     }
@@ -202,7 +207,9 @@ mod tests {
         let text = String::from_utf8_lossy(&body);
         assert!(text.starts_with(&format!("--{boundary}\r\nContent-Disposition: form-data; name=\"data\"")));
         assert!(text.ends_with(&format!(" a cat\r\n--{boundary}--\r\n")));
-        assert!(Service::TorchServe.prepare(&plain, &image()).is_err(), "it needs a name");
-        assert!(Service::Triton.prepare(&named, &image()).is_err(), "images are tensors there");
+        let refused =
+            |service: Service, endpoint| service.prepare(endpoint, &image(), InputForm::Binary).is_err();
+        assert!(refused(Service::TorchServe, &plain), "it needs a name");
+        assert!(refused(Service::Triton, &named), "images are tensors there");
     }
 }

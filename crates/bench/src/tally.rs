@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::driver::Stages;
 use crate::latency::Latencies;
@@ -24,6 +25,27 @@ pub struct Tally {
     pub errors: BTreeMap<String, u64>,
     /// Requests of an open loop that started late.
     pub delayed: u64,
+    /// Each request that succeeded, where they are kept.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exchange {
+    /// From when its latency counts: in an open loop, when it was to start.
+    pub began: Instant,
+    /// When its answer had come.
+    pub ended: Instant,
+}
+
+/// Whether each request is kept, with its times.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Keep {
+    /// Only figures.
+    #[default]
+    Figures,
+    /// Each: some thirty bytes.
+    Exchanges,
 }
 
 impl Tally {
@@ -35,6 +57,7 @@ impl Tally {
             self.count_error(error, *count);
         }
         self.delayed += other.delayed;
+        self.exchanges.extend_from_slice(&other.exchanges);
     }
 
     /// Requests that failed.
@@ -57,12 +80,19 @@ impl Tally {
 pub struct Recorder {
     tally: Mutex<Tally>,
     progress: Arc<Progress>,
+    keep: Keep,
 }
 
 impl Recorder {
-    /// One that counts nothing yet.
+    /// One that counted nothing yet, and keeps figures.
     pub fn new(progress: Arc<Progress>) -> Self {
-        Self { tally: Mutex::default(), progress }
+        Self { tally: Mutex::default(), progress, keep: Keep::Figures }
+    }
+
+    /// The same, keeping what `keep` says.
+    #[must_use]
+    pub fn keeping(self, keep: Keep) -> Self {
+        Self { keep, ..self }
     }
 
     /// Which requests were begun and done, on all threads.
@@ -71,9 +101,14 @@ impl Recorder {
     }
 
     pub(crate) fn succeeded(&self, latency: Duration, stages: Stages) {
+        let exchange = (self.keep == Keep::Exchanges).then(|| {
+            let ended = Instant::now();
+            Exchange { began: ended.checked_sub(latency).unwrap_or(ended), ended }
+        });
         self.with(|tally| {
             tally.latencies.record(latency);
             tally.stages += stages;
+            tally.exchanges.extend(exchange);
         });
         self.progress.finish_one();
     }

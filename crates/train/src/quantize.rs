@@ -14,6 +14,7 @@ mod calibrate;
 mod compare;
 mod keep;
 mod latency;
+mod page;
 mod report;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -118,6 +119,7 @@ pub fn quantize(
         layers: layers.len(),
         quantised,
         float_layers: found.float,
+        sensitivity: found.sensitivity,
         float: Size { bytes: whole.to_bytes().len() as u64, milliseconds: times[0] },
         int8: Size { bytes: found.model.to_bytes().len() as u64, milliseconds: times[1] },
         top1: found.comparison.top1,
@@ -161,6 +163,8 @@ struct Found {
     model: Model,
     comparison: Comparison,
     float: Vec<FloatLayer>,
+    /// All layers that were tried alone.
+    sensitivity: Vec<FloatLayer>,
 }
 
 impl Search<'_> {
@@ -185,7 +189,7 @@ impl Search<'_> {
                 best = found;
             }
             if best.comparison.drop() <= work.options.max_drop || count >= most {
-                return Ok(best);
+                return Ok(Found { sensitivity: worst, ..best });
             }
             count = (2 * count).min(most);
         }
@@ -194,7 +198,8 @@ impl Search<'_> {
     fn attempt(&self, work: &mut Work, float: &Question, kept: Vec<FloatLayer>) -> Result<Found> {
         let model = self.model(unique(&kept))?;
         let answers = Answered::by(work, Some(&model), float.samples())?;
-        Ok(Found { comparison: float.compare(&answers), model, float: kept })
+        let comparison = float.compare(&answers);
+        Ok(Found { comparison, model, float: kept, sensitivity: Vec::new() })
     }
 
     fn model(&self, exclude: HashSet<String>) -> Result<Model> {

@@ -6,7 +6,7 @@ use tintype_core::Result;
 use super::parse_json;
 
 /// A request to register a region.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Register {
     /// The object's name, as `shm_open` takes it, e.g. `/input`.
     pub key: String,

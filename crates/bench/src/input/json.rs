@@ -105,7 +105,7 @@ fn row(input: &Expected<'_>, value: &Value) -> Result<Tensor> {
 }
 
 /// The shape of a row of `count` elements; one size may be left open.
-fn shape(input: &Expected<'_>, dims: &[i64], count: usize) -> Result<Vec<usize>> {
+pub(super) fn shape(input: &Expected<'_>, dims: &[i64], count: usize) -> Result<Vec<usize>> {
     let known: usize = dims.iter().filter_map(|&dim| usize::try_from(dim).ok()).product();
     let open = dims.iter().filter(|&&dim| dim < 0).count();
     if open > 1 || known == 0 {

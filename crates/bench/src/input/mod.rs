@@ -1,8 +1,9 @@
 //! What requests are made of: image files, JSON bodies, or tensors for a KServe model.
 //!
-//! Tensors come from numbers drawn at random, from zeros, or from perf_analyzer's JSON; their names, types and shapes
+//! Tensors come from numbers drawn at random, from zeros, from perf_analyzer's JSON or its directories; their names, types and shapes
 //! are the model's own, which the server is asked for first.
 
+mod directory;
 mod drawn;
 mod json;
 
@@ -15,6 +16,7 @@ use tintype_core::{DType, Error, ErrorKind, Result, Tensor};
 use crate::control::ModelFacts;
 use crate::service::Input;
 
+pub use directory::directory;
 pub use drawn::{Fill, drawn};
 pub use json::{files_in, is_data, tensors};
 
@@ -25,8 +27,8 @@ pub struct TensorOptions {
     pub batch_size: usize,
     /// Sizes of inputs that the model leaves open, without the batch.
     pub shapes: Vec<(String, Vec<i64>)>,
-    /// Whether tensors go as bytes or as JSON, over HTTP.
-    pub form: Form,
+    /// Whether outputs come as bytes or as JSON, over HTTP.
+    pub outputs: Form,
 }
 
 /// Reads one file: an image, or JSON that is sent as it is.
@@ -74,7 +76,7 @@ fn request(facts: &ModelFacts, rows: Vec<(String, Tensor)>, options: &TensorOpti
         options: Options::default(),
         inputs: inputs.collect::<Result<_>>()?,
         outputs: Vec::new(),
-        form: options.form.clone(),
+        form: options.outputs.clone(),
     })
 }
 

@@ -20,7 +20,7 @@ fn facts(inputs: &[(&str, &str, &[i64])], max_batch_size: u64) -> ModelFacts {
 }
 
 fn options() -> TensorOptions {
-    TensorOptions { batch_size: 1, shapes: Vec::new(), form: Form::Binary }
+    TensorOptions { batch_size: 1, shapes: Vec::new(), outputs: Form::Binary }
 }
 
 fn tensors_of(request: &Request) -> Vec<(&str, &Tensor)> {
@@ -88,6 +88,26 @@ fn perf_analyzers_json_is_read_in_every_form() {
     let short = tensors(br#"{"data": [{"x": [1, 2, 3], "t": ["a"]}]}"#, &facts, &options()).unwrap_err();
     assert!(short.message().starts_with("data entry 0"), "{short}");
     assert!(tensors(br#"{"data": [{"x": [1, 2]}]}"#, &facts, &options()).is_err(), "an input is missing");
+}
+
+#[test]
+fn perf_analyzers_directory_has_a_file_for_each_input() {
+    let facts = facts(&[("x", "FP32", &[-1, 2]), ("t", "BYTES", &[-1, 2])], 4);
+    let dir = tempfile::tempdir().unwrap();
+    let read = || directory(dir.path(), &facts, &options());
+    let write = |name: &str, bytes: &[u8]| std::fs::write(dir.path().join(name), bytes).unwrap();
+    write("cat.jpg", b"\xff\xd8");
+    assert_eq!(read().unwrap(), None, "it is one of images");
+    write("x", &[1.5f32.to_le_bytes(), 2.0f32.to_le_bytes()].concat());
+    assert!(read().is_err(), "the other is missing");
+    write("t", b"a cat\na dog\n");
+    let request = read().unwrap().unwrap();
+    let [("x", x), ("t", t)] = tensors_of(&request)[..] else { panic!("{request:?}") };
+    assert_eq!((x.shape(), x.values::<f32>().unwrap()), (&[1, 2][..], &[1.5, 2.0][..]));
+    assert_eq!(t.values::<Vec<u8>>().unwrap(), [b"a cat".to_vec(), b"a dog".to_vec()]);
+    write("x", &[0; 12]);
+    let error = read().unwrap_err();
+    assert!(error.message().contains("/x`"), "it names the file: {error}");
 }
 
 #[test]

@@ -15,7 +15,7 @@ impl Probe for Steady {
         // Virtual time has no beginning that is known here, so the first reading is it.
         thread_local!(static BEGAN: Instant = Instant::now());
         let cpu = BEGAN.with(Instant::elapsed) / 2;
-        Reading { statistics: None, cpu: Some(cpu), own_cpu: cpu }
+        Reading { cpu: Some(cpu), own_cpu: cpu, ..Reading::default() }
     }
 
     async fn sample(&mut self) {

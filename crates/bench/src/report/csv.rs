@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::text::{PRINTED, significant};
-use super::{Level, Report};
+use super::{GpuFigures, Level, Report};
 
 /// Which columns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,7 @@ pub fn to_csv(report: &Report, columns: Columns) -> String {
     let with_server = report.levels.iter().any(|level| level.server.is_some());
     let with_cache =
         report.levels.iter().any(|level| level.server.as_ref().is_some_and(|s| s.cache_hits > 0));
+    let with_metrics = report.levels.iter().any(|level| level.metrics.is_some());
     let all = columns == Columns::All;
     let mut text = format!("{},Inferences/Second,Client Send", report.settings.load.title());
     if with_server {
@@ -35,7 +36,11 @@ pub fn to_csv(report: &Report, columns: Columns) -> String {
         let _ = write!(text, ",p{p} latency");
     }
     if all {
-        text += ",Avg latency,request/response,response wait,Requests,Failed,Delayed,Unsent,Stable,CPU %,CPU ms/request,\
+        text += ",Avg latency,request/response,response wait";
+        if with_metrics {
+            text += ",Avg GPU Utilization,Avg GPU Power Usage,Max GPU Memory Usage,Total GPU Memory";
+        }
+        text += ",Requests,Failed,Delayed,Unsent,Stable,CPU %,CPU ms/request,\
                  RSS MiB,Peak RSS MiB";
     }
     text += "\n";
@@ -58,6 +63,10 @@ pub fn to_csv(report: &Report, columns: Columns) -> String {
             let _ = write!(text, ",{:.0}", level.latency.at(*p));
         }
         if all {
+            text += &verbose(level);
+            if with_metrics {
+                text += &metrics(level);
+            }
             text += &more(level, !level.unsettled(&report.settings));
         }
         text += "\n";
@@ -65,24 +74,35 @@ pub fn to_csv(report: &Report, columns: Columns) -> String {
     text
 }
 
-fn more(level: &Level, stable: bool) -> String {
+/// The columns that perf_analyzer has only with `--verbose-csv`.
+fn verbose(level: &Level) -> String {
     let exchange = level.send_us + level.receive_us;
-    let mut text = format!(
-        ",{:.0},{exchange:.0},{:.0},{},{},{},{},{}",
-        level.latency.avg_us,
-        level.wait_us,
-        level.requests,
-        level.failed(),
-        level.delayed,
-        level.unsent,
-        stable
-    );
-    text += &match &level.process {
-        Some(p) => format!(
-            ",{:.1},{:.3},{:.1},{:.1}",
-            p.cpu_percent, p.cpu_ms_per_request, p.rss_mib, p.rss_peak_mib
-        ),
-        None => ",,,,".to_owned(),
+    format!(",{:.0},{exchange:.0},{:.0}", level.latency.avg_us, level.wait_us)
+}
+
+/// Those of the server's metrics, each as `UUID:VALUE;` for every GPU.
+fn metrics(level: &Level) -> String {
+    let gpus = || level.metrics.iter().flat_map(|metrics| &metrics.gpus);
+    let column = |figure: &dyn Fn(&GpuFigures) -> Option<String>| -> String {
+        let told = gpus().filter_map(|(uuid, gpu)| Some(format!("{uuid}:{};", figure(gpu)?)));
+        std::iter::once(",".to_owned()).chain(told).collect()
     };
-    text
+    let number = |value: Option<f64>| value.map(significant);
+    let bytes = |value: Option<f64>| value.map(|value| format!("{value:.0}"));
+    column(&|gpu| number(gpu.utilization))
+        + &column(&|gpu| number(gpu.power_w))
+        + &column(&|gpu| bytes(gpu.memory_used_bytes))
+        + &column(&|gpu| bytes(gpu.memory_total_bytes))
+}
+
+/// Ours.
+fn more(level: &Level, stable: bool) -> String {
+    let (failed, Level { requests, delayed, unsent, .. }) = (level.failed(), level);
+    let processes = match &level.process {
+        Some(p) => {
+            format!("{:.1},{:.3},{:.1},{:.1}", p.cpu_percent, p.cpu_ms_per_request, p.rss_mib, p.rss_peak_mib)
+        }
+        None => ",,,".to_owned(),
+    };
+    format!(",{requests},{failed},{delayed},{unsent},{stable},{processes}")
 }

@@ -3,11 +3,12 @@
 mod chart;
 mod compare;
 mod csv;
+mod figures;
 mod page;
 mod text;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::reading::{Split, Usage};
 
 pub use compare::compare;
 pub use csv::{Columns, to_csv};
+pub use figures::{GpuFigures, MetricsFigures, ProcessFigures};
 pub use page::to_html;
 pub use text::{head, level, summary};
 
@@ -39,6 +41,9 @@ pub struct Report {
     pub service: String,
     /// How it was asked: `HTTP`, `gRPC`, or `in-process`.
     pub protocol: String,
+    /// Whether tensors went through system shared memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shared_memory: bool,
     /// How it was measured.
     pub settings: Settings,
     /// Seconds from the start of the server to its first good answer, where it was started for this.
@@ -89,6 +94,8 @@ pub enum LoadKind {
     ConstantRate,
     /// Starts a second, as a Poisson process.
     PoissonRate,
+    /// Starts a second in the mean, at recorded distances.
+    Recorded,
 }
 
 impl LoadKind {
@@ -96,7 +103,7 @@ impl LoadKind {
     pub fn title(self) -> &'static str {
         match self {
             Self::Concurrency => "Concurrency",
-            Self::ConstantRate | Self::PoissonRate => "Request Rate",
+            Self::ConstantRate | Self::PoissonRate | Self::Recorded => "Request Rate",
         }
     }
 
@@ -106,6 +113,7 @@ impl LoadKind {
             Self::Concurrency => "concurrency",
             Self::ConstantRate => "constant request rate",
             Self::PoissonRate => "poisson request rate",
+            Self::Recorded => "request rate with recorded intervals",
         }
     }
 }
@@ -113,12 +121,11 @@ impl LoadKind {
 impl Settings {
     /// Those of `profile`.
     pub fn new(profile: &Profile) -> Self {
-        let (load, range) = match profile.loads {
-            Loads::Concurrency(range) => (LoadKind::Concurrency, range),
-            Loads::Rate { range, distribution: Distribution::Constant, .. } => {
-                (LoadKind::ConstantRate, range)
-            }
-            Loads::Rate { range, distribution: Distribution::Poisson, .. } => (LoadKind::PoissonRate, range),
+        let load = match profile.loads {
+            Loads::Concurrency(_) => LoadKind::Concurrency,
+            Loads::Rate { distribution: Distribution::Constant, .. } => LoadKind::ConstantRate,
+            Loads::Rate { distribution: Distribution::Poisson, .. } => LoadKind::PoissonRate,
+            Loads::Replay { .. } => LoadKind::Recorded,
         };
         let (window_ms, window_requests, one_window) = match profile.rules.window {
             WindowRule::Time(time) => (u64::try_from(time.as_millis()).ok(), None, false),
@@ -127,7 +134,7 @@ impl Settings {
         };
         Self {
             load,
-            limit: range.end,
+            limit: profile.loads.range().end,
             batch_size: profile.batch_size,
             window_ms,
             window_requests,
@@ -182,21 +189,11 @@ pub struct Level {
     /// What the server's processes took.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<ProcessFigures>,
+    /// What the server's metrics say, where they were read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<MetricsFigures>,
     /// Of this program: percent of one core.
     pub client_cpu_percent: f64,
-}
-
-/// What the server's processes took.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct ProcessFigures {
-    /// Percent of one core.
-    pub cpu_percent: f64,
-    /// CPU time for a request, in milliseconds.
-    pub cpu_ms_per_request: f64,
-    /// Resident memory in MiB, the mean of the samples.
-    pub rss_mib: f64,
-    /// The largest sample.
-    pub rss_peak_mib: f64,
 }
 
 impl Level {
@@ -233,6 +230,7 @@ impl Level {
             // A server that counted nothing counts something else.
             server: window.server.split.clone().filter(|split| split.requests > 0),
             process: window.server.usage.map(figures),
+            metrics: window.server.gpus.as_ref().map(MetricsFigures::from),
             client_cpu_percent: share(window.server.own_cpu),
         }
     }

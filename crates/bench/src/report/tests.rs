@@ -1,10 +1,11 @@
 use std::time::Duration;
 
 use super::*;
+use crate::export::History;
 use crate::measure::{Metric, Rules, Window};
 use crate::profile::Search;
 use crate::reading::Between;
-use crate::tally::Tally;
+use crate::tally::{Keep, Tally};
 
 /// A level of 600 requests in 3 s, of which each took 1, 2, …, 6 ms; the server's part is that of a report by
 /// perf_analyzer.
@@ -28,9 +29,9 @@ fn measured() -> Measured {
         batches: [(1, 100), (2, 100), (3, 100)].into(),
         ..Split::default()
     };
-    let server = Between { split: Some(split), usage: None, own_cpu: Duration::from_millis(300) };
+    let server = Between { split: Some(split), usage: None, own_cpu: Duration::from_millis(300), gpus: None };
     let result = Window { time: Duration::from_secs(3), tally, server };
-    Measured { result, windows: 3, stable: true }
+    Measured { result, windows: 3, stable: true, history: History::default() }
 }
 
 fn profile() -> Profile {
@@ -47,6 +48,7 @@ fn profile() -> Profile {
         },
         threads: 1,
         batch_size: 1,
+        keep: Keep::Figures,
     }
 }
 
@@ -57,6 +59,7 @@ fn report(profile: &Profile, levels: Vec<Level>) -> Report {
         model: "mobilenet".to_owned(),
         service: "TRITON".to_owned(),
         protocol: "HTTP".to_owned(),
+        shared_memory: false,
         settings: Settings::new(profile),
         start_up_s: None,
         levels,
@@ -64,7 +67,7 @@ fn report(profile: &Profile, levels: Vec<Level>) -> Report {
     }
 }
 
-fn plain() -> Report {
+pub(crate) fn plain() -> Report {
     let profile = profile();
     report(&profile, vec![Level::new(2.0, &measured(), Ending::default(), &profile)])
 }
@@ -208,9 +211,51 @@ Concurrency,Inferences/Second,Client Send,Network+Server Send/Recv,Server Queue,
     assert_eq!(row[row.len() - 9..], ["600", "9", "40", "11", "false", "50.0", "2.500", "100.0", "120.0"]);
 }
 
+/// With metrics of two GPUs, of which one tells only its memory.
+fn with_gpus() -> Report {
+    let mut report = plain();
+    let told = GpuFigures {
+        utilization: Some(0.375),
+        power_w: Some(35.25),
+        memory_used_bytes: Some(1_048_576.0),
+        memory_total_bytes: Some(8_589_934_592.0),
+    };
+    let silent = GpuFigures { utilization: None, power_w: None, memory_used_bytes: None, ..told };
+    let gpus = [("GPU-a".to_owned(), told), ("GPU-b".to_owned(), silent)].into();
+    report.levels[0].metrics = Some(MetricsFigures { samples: 3, failed: 0, gpus });
+    report
+}
+
+#[test]
+fn gpus_are_told_as_perf_analyzer_tells_them() {
+    let mut report = with_gpus();
+    let expected = "  Server Prometheus Metrics: \n    Avg GPU Utilization:\n      GPU-a : 37.5%\n      GPU-b : not told\n    \
+                    Avg GPU Power Usage:\n      GPU-a : 35.25 watts\n      GPU-b : not told\n    Max GPU Memory Usage:\n      \
+                    GPU-a : 1048576 bytes\n      GPU-b : not told\n    Total GPU Memory:\n      GPU-a : 8589934592 bytes\n      \
+                    GPU-b : 8589934592 bytes\n";
+    assert!(text(&report).contains(expected), "{}", text(&report));
+    let csv = to_csv(&report, Columns::All);
+    let columns = ",response wait,Avg GPU Utilization,Avg GPU Power Usage,Max GPU Memory Usage,Total GPU Memory,Requests,";
+    assert!(csv.contains(columns), "{csv}");
+    assert!(
+        csv.contains(",GPU-a:0.375;,GPU-a:35.25;,GPU-a:1048576;,GPU-a:8589934592;GPU-b:8589934592;,600,"),
+        "{csv}"
+    );
+    assert!(!to_csv(&report, Columns::Usual).contains("GPU"));
+
+    let none = MetricsFigures { samples: 3, failed: 0, gpus: BTreeMap::new() };
+    report.levels[0].metrics = Some(none.clone());
+    assert!(text(&report).contains("name no GPU"), "{}", text(&report));
+    let rows: Vec<usize> =
+        to_csv(&report, Columns::All).lines().map(|line| line.split(',').count()).collect();
+    assert_eq!(rows[0], rows[1], "the columns are there, and empty");
+    report.levels[0].metrics = Some(MetricsFigures { samples: 0, failed: 3, ..none });
+    assert!(text(&report).contains("could not be read"), "{}", text(&report));
+}
+
 #[test]
 fn json_is_read_as_it_was_written() {
-    for report in [plain(), troubled()] {
+    for report in [plain(), troubled(), with_gpus()] {
         let json = serde_json::to_string(&report).unwrap();
         let read: Report = serde_json::from_str(&json).unwrap();
         // `serde_json` reads the last digit of a fraction as it likes.

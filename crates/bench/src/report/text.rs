@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::{Level, LoadKind, Report, Settings};
+use super::{GpuFigures, Level, LoadKind, MetricsFigures, Report, Settings};
 
 /// Percentiles that are printed, beside the one that was chosen.
 pub(super) const PRINTED: [f64; 4] = [50.0, 90.0, 95.0, 99.0];
@@ -68,10 +68,16 @@ fn write_head(out: &mut String, report: &Report) -> fmt::Result {
     match s.load {
         LoadKind::Concurrency => writeln!(out, "  Concurrency limit: {} concurrent requests", s.limit)?,
         kind => {
-            writeln!(out, "  Request Rate limit: {} requests per seconds", s.limit)?;
-            let spread = if kind == LoadKind::PoissonRate { "poisson" } else { "uniform" };
-            writeln!(out, "  Using {spread} distribution on request generation")?;
+            writeln!(out, "  Request Rate limit: {} requests per seconds", significant(s.limit))?;
+            match kind {
+                LoadKind::Recorded => writeln!(out, "  Using recorded intervals on request generation")?,
+                LoadKind::PoissonRate => writeln!(out, "  Using poisson distribution on request generation")?,
+                _ => writeln!(out, "  Using uniform distribution on request generation")?,
+            }
         }
+    }
+    if report.shared_memory {
+        writeln!(out, "  Tensors in system shared memory")?;
     }
     writeln!(out, "  Protocol: {}, {} sending thread{}", report.protocol, s.threads, plural(s.threads))?;
     if let Some(seconds) = report.start_up_s {
@@ -117,7 +123,38 @@ fn write_level(out: &mut String, report: &Report, level: &Level) -> fmt::Result 
         )?;
         writeln!(out, "    RSS: {:.1} MiB, peak {:.1} MiB", process.rss_mib, process.rss_peak_mib)?;
     }
+    if let Some(metrics) = &level.metrics {
+        write_metrics(out, metrics)?;
+    }
     write_notes(out, settings, level)
+}
+
+fn write_metrics(out: &mut String, metrics: &MetricsFigures) -> fmt::Result {
+    writeln!(out, "  Server Prometheus Metrics: ")?;
+    if metrics.samples == 0 {
+        return writeln!(out, "    They could not be read");
+    }
+    if metrics.gpus.is_empty() {
+        return writeln!(out, "    The server's metrics name no GPU (there is no `nv_gpu_utilization`, …)");
+    }
+    type Figure = fn(&GpuFigures) -> Option<f64>;
+    let blocks: [(&str, Figure, &str); 4] = [
+        ("Avg GPU Utilization", |gpu| Some(gpu.utilization? * 100.0), "%"),
+        ("Avg GPU Power Usage", |gpu| gpu.power_w, " watts"),
+        ("Max GPU Memory Usage", |gpu| gpu.memory_used_bytes, " bytes"),
+        ("Total GPU Memory", |gpu| gpu.memory_total_bytes, " bytes"),
+    ];
+    for (title, figure, unit) in blocks {
+        writeln!(out, "    {title}:")?;
+        for (uuid, gpu) in &metrics.gpus {
+            match figure(gpu) {
+                Some(value) if unit == " bytes" => writeln!(out, "      {uuid} : {value:.0}{unit}")?,
+                Some(value) => writeln!(out, "      {uuid} : {}{unit}", significant(value))?,
+                None => writeln!(out, "      {uuid} : not told")?,
+            }
+        }
+    }
+    Ok(())
 }
 
 fn write_stages(out: &mut String, report: &Report, level: &Level) -> fmt::Result {
@@ -128,7 +165,7 @@ fn write_stages(out: &mut String, report: &Report, level: &Level) -> fmt::Result
             "    Avg HTTP time: {:.0} usec (send/recv {exchange:.0} usec + response wait {wait:.0} usec)",
             exchange + wait
         ),
-        "gRPC" => writeln!(out, "    Avg gRPC time: {wait:.0} usec"),
+        "gRPC" | "gRPC stream" => writeln!(out, "    Avg gRPC time: {:.0} usec", exchange + wait),
         _ => Ok(()),
     }
 }
@@ -195,7 +232,7 @@ fn write_notes(out: &mut String, settings: &Settings, level: &Level) -> fmt::Res
     // No more threads run than there are requests under way.
     let threads = match settings.load {
         LoadKind::Concurrency => settings.threads.min(level.load as usize).max(1),
-        LoadKind::ConstantRate | LoadKind::PoissonRate => settings.threads,
+        LoadKind::ConstantRate | LoadKind::PoissonRate | LoadKind::Recorded => settings.threads,
     };
     let busy = level.client_cpu_percent / threads as f64;
     if busy > 90.0 {

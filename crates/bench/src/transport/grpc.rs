@@ -1,8 +1,11 @@
-//! KServe's gRPC: unary calls over a connection a lane, without generated code.
+//! KServe's gRPC: calls, or a stream, over a connection a lane, without generated code.
+
+mod stream;
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures_util::Stream;
 use futures_util::future::LocalBoxFuture;
 use hyper::body::Incoming;
 use hyper::client::conn::http2;
@@ -12,11 +15,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tintype_api::kserve::proto::{ModelInferRequest, ModelInferResponse};
 use tintype_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
-use tonic::Status;
 use tonic::client::Grpc;
+use tonic::{Status, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::driver::{Driver, Failure, Lane, Stages};
+use crate::requests::{Requests, Taken};
+
+pub use stream::streamed;
+
+use stream::InferStream;
 
 /// Larger answers than any model gives.
 const MOST_BYTES: usize = 1 << 30;
@@ -24,23 +32,32 @@ const MOST_BYTES: usize = 1 << 30;
 /// Bytes of answers that may be under way on a connection.
 const WINDOW: u32 = 8 << 20;
 
-/// Sends `ModelInfer` requests in turn.
+/// How requests are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// A `ModelInfer` each.
+    Unary,
+    /// Over one `ModelStreamInfer` a lane; requests are to be [`streamed`].
+    Stream,
+}
+
+/// Sends requests in turn.
 #[derive(Debug, Clone)]
 pub struct GrpcDriver {
     authority: Arc<str>,
-    requests: Arc<[ModelInferRequest]>,
+    requests: Requests<ModelInferRequest>,
+    calls: Calls,
 }
 
 impl GrpcDriver {
     /// Sends `requests` to `authority`, which is host and port.
-    ///
-    /// # Errors
-    /// `InvalidArgument` when there are none.
-    pub fn new(authority: &str, requests: Vec<ModelInferRequest>) -> Result<Self> {
-        if requests.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "there is no request to send"));
-        }
-        Ok(Self { authority: authority.into(), requests: requests.into() })
+    pub fn new(authority: &str, requests: Requests<ModelInferRequest>, calls: Calls) -> Self {
+        Self { authority: authority.into(), requests, calls }
+    }
+
+    /// How it sends them.
+    pub fn calls(&self) -> Calls {
+        self.calls
     }
 }
 
@@ -48,7 +65,12 @@ impl Driver for GrpcDriver {
     type Lane = GrpcLane;
 
     async fn open(&self) -> Result<GrpcLane> {
-        Ok(GrpcLane { channel: Channel::open(&self.authority).await?, requests: self.requests.clone() })
+        let stream = match self.calls {
+            Calls::Unary => None,
+            Calls::Stream => Some(InferStream::default()),
+        };
+        let (channel, requests) = (Channel::open(&self.authority).await?, self.requests.take()?);
+        Ok(GrpcLane { channel, requests, stream })
     }
 }
 
@@ -56,7 +78,9 @@ impl Driver for GrpcDriver {
 #[derive(Debug)]
 pub struct GrpcLane {
     channel: Channel,
-    requests: Arc<[ModelInferRequest]>,
+    requests: Taken<ModelInferRequest>,
+    /// Where they go, unless each is a call.
+    stream: Option<InferStream>,
 }
 
 impl Lane for GrpcLane {
@@ -65,19 +89,24 @@ impl Lane for GrpcLane {
     }
 
     async fn ask(&mut self, number: u64) -> Result<Stages, Failure> {
-        let request = self.requests[(number % self.requests.len() as u64) as usize].clone();
+        let request = self.requests.at(number).clone();
+        if let Some(stream) = &mut self.stream {
+            return stream.ask(&mut self.channel, request).await;
+        }
         let began = Instant::now();
         match self.channel.call::<_, ModelInferResponse>("ModelInfer", request).await {
             // Encoding and decoding happen on the way; nothing here tells them apart.
             Ok(_) => Ok(Stages { wait: began.elapsed(), ..Stages::default() }),
-            Err(status) => {
-                let what = format!("{:?}: {}", status.code(), status.message());
-                // A status that the server sent has no cause here.
-                let lost = std::error::Error::source(&status).is_some();
-                Err(if lost { Failure::lost(what) } else { Failure::refused(what) })
-            }
+            Err(status) => Err(failure(&status)),
         }
     }
+}
+
+fn failure(status: &Status) -> Failure {
+    let what = format!("{:?}: {}", status.code(), status.message());
+    // A status that the server sent has no cause here.
+    let lost = std::error::Error::source(status).is_some();
+    if lost { Failure::lost(what) } else { Failure::refused(what) }
 }
 
 /// A connection that takes calls.
@@ -113,12 +142,32 @@ impl Channel {
         Q: prost::Message + 'static,
         A: prost::Message + Default + 'static,
     {
-        self.grpc.ready().await.map_err(|e| Status::from_error(e.into()))?;
-        let path: PathAndQuery = format!("/inference.GRPCInferenceService/{method}")
-            .parse()
-            .map_err(|_| Status::internal(format!("`{method}` is not a method")))?;
+        let path = self.ready(method).await?;
         let codec = ProstCodec::<Q, A>::default();
         self.grpc.unary(tonic::Request::new(message), path, codec).await.map(tonic::Response::into_inner)
+    }
+
+    /// Calls `method` with a stream, for a stream of answers.
+    async fn stream<Q, A>(
+        &mut self,
+        method: &str,
+        messages: impl Stream<Item = Q> + Send + 'static,
+    ) -> Result<Streaming<A>, Status>
+    where
+        Q: prost::Message + 'static,
+        A: prost::Message + Default + 'static,
+    {
+        let path = self.ready(method).await?;
+        let codec = ProstCodec::<Q, A>::default();
+        let request = tonic::Request::new(messages);
+        self.grpc.streaming(request, path, codec).await.map(tonic::Response::into_inner)
+    }
+
+    /// The path of `method`, once it can be called.
+    async fn ready(&mut self, method: &str) -> Result<PathAndQuery, Status> {
+        self.grpc.ready().await.map_err(|e| Status::from_error(e.into()))?;
+        let path = format!("/inference.GRPCInferenceService/{method}");
+        path.parse().map_err(|_| Status::internal(format!("`{method}` is not a method")))
     }
 }
 

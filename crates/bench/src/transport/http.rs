@@ -18,13 +18,14 @@ use tintype_core::{Error, ErrorKind, Result};
 use tokio::time::Instant;
 
 use crate::driver::{Driver, Failure, Lane, Stages};
+use crate::requests::{Requests, Taken};
 
 /// A request as it is sent again and again.
 #[derive(Debug, Clone)]
 pub struct Prepared {
     /// Path and query.
     pub uri: Uri,
-    /// All but `host`.
+    /// All headers.
     pub headers: HeaderMap,
     /// The body.
     pub body: Bytes,
@@ -34,24 +35,13 @@ pub struct Prepared {
 #[derive(Debug, Clone)]
 pub struct HttpDriver {
     authority: Arc<str>,
-    requests: Arc<[Prepared]>,
+    requests: Requests<Prepared>,
 }
 
 impl HttpDriver {
     /// Sends `requests` to `authority`, which is host and port.
-    ///
-    /// # Errors
-    /// `InvalidArgument` when there are none, or the host is not one.
-    pub fn new(authority: &str, mut requests: Vec<Prepared>) -> Result<Self> {
-        if requests.is_empty() {
-            return Err(Error::new(ErrorKind::InvalidArgument, "there is no request to send"));
-        }
-        let host = HeaderValue::from_str(authority)
-            .map_err(|_| Error::new(ErrorKind::InvalidArgument, format!("`{authority}` is not a host")))?;
-        for request in &mut requests {
-            request.headers.insert(HOST, host.clone());
-        }
-        Ok(Self { authority: authority.into(), requests: requests.into() })
+    pub fn new(authority: &str, requests: Requests<Prepared>) -> Self {
+        Self { authority: authority.into(), requests }
     }
 }
 
@@ -79,7 +69,7 @@ impl Prepared {
 /// Whether `path` of `authority` answers with success.
 pub async fn answers(authority: &str, path: &str) -> bool {
     let Ok(mut connection) = Connection::open(authority).await else { return false };
-    connection.get(authority, path).await.is_ok_and(|(status, _)| status.is_success())
+    connection.exchange(authority, path, None).await.is_ok_and(|(status, _)| status.is_success())
 }
 
 impl Driver for HttpDriver {
@@ -87,7 +77,7 @@ impl Driver for HttpDriver {
 
     async fn open(&self) -> Result<HttpLane> {
         let connection = Connection::open(&self.authority).await?;
-        Ok(HttpLane { connection, requests: self.requests.clone() })
+        Ok(HttpLane { connection, requests: self.requests.take()? })
     }
 }
 
@@ -95,7 +85,7 @@ impl Driver for HttpDriver {
 #[derive(Debug)]
 pub struct HttpLane {
     connection: Connection,
-    requests: Arc<[Prepared]>,
+    requests: Taken<Prepared>,
 }
 
 impl Lane for HttpLane {
@@ -104,8 +94,7 @@ impl Lane for HttpLane {
     }
 
     async fn ask(&mut self, number: u64) -> Result<Stages, Failure> {
-        let index = (number % self.requests.len() as u64) as usize;
-        let Prepared { uri, headers, body } = &self.requests[index];
+        let Prepared { uri, headers, body } = self.requests.at(number);
         let began = Instant::now();
         let connection = &mut self.connection;
         let answer = connection.send(Method::POST, uri.clone(), headers.clone(), body.clone()).await;
@@ -160,15 +149,21 @@ impl Connection {
         self.sender.send_request(request).await.map_err(broken)
     }
 
-    /// Asks for `path`: the status, and the whole body.
-    pub(crate) async fn get(&mut self, authority: &str, path: &str) -> Result<(StatusCode, Bytes)> {
+    /// Asks for `path`, or posts a body there: the status, and the whole body of the answer.
+    pub(crate) async fn exchange(
+        &mut self,
+        authority: &str,
+        path: &str,
+        posted: Option<Bytes>,
+    ) -> Result<(StatusCode, Bytes)> {
         let wrong =
             |what: &str| Error::new(ErrorKind::InvalidArgument, format!("`{what}` cannot be asked for"));
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_str(authority).map_err(|_| wrong(authority))?);
         let uri = path.parse().map_err(|_| wrong(path))?;
         self.sender.ready().await.map_err(broken)?;
-        let answer = self.send(Method::GET, uri, headers, Bytes::new()).await?;
+        let method = if posted.is_some() { Method::POST } else { Method::GET };
+        let answer = self.send(method, uri, headers, posted.unwrap_or_default()).await?;
         let status = answer.status();
         Ok((status, answer.into_body().collect().await.map_err(broken)?.to_bytes()))
     }

@@ -45,6 +45,10 @@ pub fn finish(command: &mut Command) -> Finished {
 pub struct Server {
     child: Child,
     pub url: String,
+    /// Host and port of gRPC.
+    pub grpc: String,
+    /// Host and port of the metrics.
+    pub metrics: String,
 }
 
 impl Server {
@@ -61,9 +65,14 @@ impl Server {
             .spawn()
             .expect("start the server");
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let url = stdout.lines().map_while(Result::ok).find(|line| line.starts_with("http://"));
-        let url = url.expect("the server prints its address on stdout");
-        Self { child, url }
+        let mut lines = stdout.lines().map_while(Result::ok);
+        let mut address = |scheme: &str| {
+            let line = lines.find(|line| line.starts_with(scheme));
+            line.expect("the server prints its addresses on stdout, in this order")
+        };
+        let url = address("http://");
+        let [grpc, metrics] = ["grpc://", "metrics://"].map(|scheme| address(scheme).replace(scheme, ""));
+        Self { child, url, grpc, metrics }
     }
 
     /// Asks it to stop, as an orchestrator does, and waits.

@@ -33,12 +33,20 @@ fn a_quantised_package_answers_as_the_float_one() {
     let mar = fixture.mar();
     draw(&fixture.path("photos"));
     let (model, data) = (mar.to_str().unwrap(), fixture.text("photos"));
-    let out = optimize(model, &data, &["--json", "--out", &fixture.text("models")]).success();
+    let out = optimize(
+        model,
+        &data,
+        &["--json", "--out", &fixture.text("models"), "--report", &fixture.text("r.html")],
+    )
+    .success();
     let report: Value = serde_json::from_str(&out.stdout).expect(&out.stdout);
     assert_eq!(report["top1"], serde_json::json!([1.0, 1.0]), "{report}");
     assert_eq!((&report["agreement"], &report["accepted"]), (&1.0.into(), &true.into()));
     assert_eq!((&report["layers"], &report["quantised"]), (&1.into(), &1.into()));
     assert_eq!(report["classes"].as_array().map(Vec::len), Some(3));
+    let page = std::fs::read_to_string(fixture.path("r.html")).unwrap();
+    assert!(page.contains("Accepted: 0.00 points of top-1 accuracy") && page.contains("<svg"), "{page}");
+    assert!(!page.contains("http"), "it links to nothing");
     let written = report["written"].as_str().unwrap();
     assert!(written.ends_with("red-green-blue_int8"), "{written}");
 
@@ -79,10 +87,13 @@ fn a_model_that_drops_too_far_is_refused() {
         &fixture.text("out"),
     ];
     let data = fixture.text("photos");
-    let out = optimize(onnx.to_str().unwrap(), &data, &[&options[..], &["--max-drop", "0"]].concat());
+    let page = fixture.text("refused.html");
+    let refused = ["--max-drop", "0", "--report", &page];
+    let out = optimize(onnx.to_str().unwrap(), &data, &[&options[..], &refused].concat());
     assert_eq!(out.status.code(), Some(3), "{}\n{}", out.stdout, out.stderr);
     assert!(out.stderr.contains("points of top-1 accuracy are lost"), "{}", out.stderr);
     assert!(out.stdout.contains("top-1"), "the report is there all the same: {}", out.stdout);
+    assert!(std::fs::read_to_string(&page).unwrap().contains("<b>Refused</b>"));
     assert!(!fixture.path("out").exists());
     let out = optimize(onnx.to_str().unwrap(), &data, &[&options[..], &["--max-drop", "100"]].concat());
     assert!(out.success().stdout.contains("fragile_int8"));
@@ -108,6 +119,7 @@ fn images_need_no_classes_and_must_be_there() {
         (&["--max-drop", "-1"], 2, "unexpected argument"),
         (&["--max-drop", "101"], 64, "points from 0 to 100"),
         (&["--percentile", "0"], 64, "percentile"),
+        (&["--report", "/nowhere/r.html"], 66, "/nowhere/r.html"),
         (&["--keep-float", "few"], 2, "expected a number or `auto`"),
     ];
     for (more, code, sentence) in cases {

@@ -1,4 +1,4 @@
-//! What became of a model by quantising it, as text and as JSON.
+//! What became of a model by quantising it, as text and as JSON; as a page in [`super::page`].
 
 use std::fmt::Write as _;
 
@@ -30,6 +30,8 @@ pub struct Report {
     pub quantised: usize,
     /// Those that are not.
     pub float_layers: Vec<FloatLayer>,
+    /// Every layer that was tried alone, the noisiest first; none where nothing had to be searched for.
+    pub sensitivity: Vec<FloatLayer>,
     /// The float model's size and time.
     pub float: Size,
     /// The quantised model's.
@@ -98,14 +100,7 @@ impl Report {
             self.method,
             unread(*unreadable)
         ));
-        let Images { images, unreadable, labelled } = &self.evaluation;
-        let same = if data[0] == data[1] { ", the same as for calibration" } else { "" };
-        let classes = if *labelled { "" } else { ", without classes that the model knows" };
-        line(format_args!(
-            "compared     on {images} images of {}{same}{classes}{}",
-            data[1],
-            unread(*unreadable)
-        ));
+        line(format_args!("compared     on {}", compared_on(&self.evaluation, data)));
         let bits = if self.weight_bits == 8 { "" } else { ", weights of 7 bits" };
         line(format_args!("quantised    {} of {} layers{bits}", self.quantised, self.layers));
         for layer in &self.float_layers {
@@ -114,7 +109,7 @@ impl Report {
                     line(format_args!(
                         "  float      {}, alone {:.1} dB of noise",
                         layer.name,
-                        10.0 * noise.log10()
+                        decibels(noise)
                     ));
                 }
                 None => line(format_args!("  float      {}, excluded", layer.name)),
@@ -133,7 +128,6 @@ impl Report {
             b.milliseconds,
             self.speedup()
         ));
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
         line(format_args!(
             "{:<12} {:>6.2} MiB {:>6.2} MiB   {:.2} times as small",
             "size",
@@ -156,6 +150,22 @@ impl Report {
     }
 }
 
-fn unread(count: usize) -> String {
+/// The images that both models answered, and where they are from.
+pub(super) fn compared_on(evaluation: &Images, data: [&str; 2]) -> String {
+    let Images { images, unreadable, labelled } = evaluation;
+    let same = if data[0] == data[1] { ", the same as for calibration" } else { "" };
+    let classes = if *labelled { "" } else { ", without classes that the model knows" };
+    format!("{images} images of {}{same}{classes}{}", data[1], unread(*unreadable))
+}
+
+pub(super) fn decibels(noise: f64) -> f64 {
+    10.0 * noise.log10()
+}
+
+pub(super) fn mib(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+pub(super) fn unread(count: usize) -> String {
     if count == 0 { String::new() } else { format!("; {count} could not be read") }
 }

@@ -1,15 +1,11 @@
-//! The options of `tintype bench`. Those that perf_analyzer has go by its names.
+//! The options of `tintype bench`, as they are typed. Those that perf_analyzer has go by its names.
+
+mod chosen;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use tintype_bench::arrivals::Distribution;
-use tintype_bench::input::{Fill, TensorOptions};
-use tintype_bench::measure::{Metric, Rules, WindowRule};
-use tintype_bench::profile::{Loads, Profile, Search};
 use tintype_bench::range::Range;
-use tintype_bench::service::Service;
-use tintype_core::{Error, ErrorKind, Result};
+use tintype_core::{Error, ErrorKind};
 
 use crate::command::model::ModelOptions;
 
@@ -44,14 +40,14 @@ pub struct CompareArgs {
 #[derive(Debug, clap::Args)]
 pub struct MeasureArgs {
     /// A server's address, as in `http://127.0.0.1:8000`, or a model, which is served for the measurement
-    #[arg(value_name = "URL|MODEL", required_unless_present = "url")]
+    #[arg(value_name = "URL|MODEL", required_unless_present_any = ["url", "model_name"])]
     pub(super) target: Option<String>,
 
     /// Image files, directories and glob patterns, or JSON files, which are sent in turn
     #[arg(value_name = "INPUT")]
     pub(super) inputs: Vec<PathBuf>,
 
-    /// The server's address, as perf_analyzer takes it
+    /// The server's address, as perf_analyzer takes it; port 8000 or 8001 of this machine where only `-m` is given
     #[arg(short = 'u', long, value_name = "HOST:PORT", conflicts_with = "target")]
     pub(super) url: Option<String>,
 
@@ -60,8 +56,8 @@ pub struct MeasureArgs {
     pub(super) service_kind: Option<ServiceKind>,
 
     /// The model that is asked
-    #[arg(short = 'm', long, value_name = "NAME", default_value = "", hide_default_value = true)]
-    pub(super) model_name: String,
+    #[arg(short = 'm', long, value_name = "NAME")]
+    pub(super) model_name: Option<String>,
 
     /// Its version
     #[arg(short = 'x', long, value_name = "N", default_value = "", hide_default_value = true)]
@@ -87,7 +83,15 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "constant|poisson", default_value = "constant")]
     request_distribution: RequestDistribution,
 
-    /// Requests under way at most under `--request-rate-range`; further ones start late
+    /// Start requests at recorded distances: a file of microseconds, a line each, over and over
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["concurrency_range", "request_rate_range", "binary_search"]
+    )]
+    request_intervals: Option<PathBuf>,
+
+    /// Requests under way at most where they start at their times; further ones start late
     #[arg(long, value_name = "N", default_value = "512", value_parser = clap::value_parser!(u32).range(1..))]
     max_outstanding: u32,
 
@@ -103,9 +107,9 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "N", default_value = "50", value_parser = clap::value_parser!(u64).range(1..))]
     measurement_request_count: u64,
 
-    /// Send just so many requests at each load, in one window
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    request_count: Option<u64>,
+    /// Send just so many requests at each load, in one window; 0 for windows until they agree
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    request_count: u64,
 
     /// Requests before the first window of each load
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -115,15 +119,15 @@ pub struct MeasureArgs {
     #[arg(short = 's', long, value_name = "PERCENT", default_value_t = 10.0)]
     stability_percentage: f64,
 
-    /// Look at this percentile of the latency instead of the mean
-    #[arg(long, value_name = "P")]
-    percentile: Option<f64>,
+    /// Look at this percentile of the latency instead of the mean; -1 for the mean
+    #[arg(long, value_name = "P", default_value_t = -1.0, allow_negative_numbers = true)]
+    percentile: f64,
 
     /// Windows at most
     #[arg(short = 'r', long, value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     max_trials: u32,
 
-    /// The highest latency that is wanted; the first load beyond it is the last
+    /// The highest latency that is wanted; the first load beyond it is the last. 0 for none
     #[arg(short = 'l', long, value_name = "MS")]
     latency_threshold: Option<f64>,
 
@@ -151,17 +155,21 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "TEXT")]
     string_data: Option<String>,
 
-    /// How tensors go over HTTP
+    /// How inputs go over HTTP
     #[arg(long, value_name = "binary|json", default_value = "binary")]
     input_tensor_format: TensorFormat,
 
-    /// Accepted for perf_analyzer's sake: outputs come as inputs go
-    #[arg(long, value_name = "binary|json", hide = true)]
-    output_tensor_format: Option<TensorFormat>,
+    /// How outputs come over HTTP
+    #[arg(long, value_name = "binary|json", default_value = "binary")]
+    output_tensor_format: TensorFormat,
 
-    /// Accepted for perf_analyzer's sake: tensors are never shared
-    #[arg(long = "shared-memory", value_name = "none", value_parser = ["none"], hide = true)]
-    _shared_memory: Option<String>,
+    /// Put inputs and outputs into shared memory of this machine; `cuda` is not supported
+    #[arg(long, value_name = "none|system|cuda", default_value = "none")]
+    shared_memory: SharedMemoryKind,
+
+    /// Bytes of shared memory for a row of an output whose size the model leaves open, and for texts
+    #[arg(long, value_name = "BYTES", default_value = "102400", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) output_shared_memory_size: u64,
 
     /// What random inputs and starts follow from
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -179,8 +187,26 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "S", default_value_t = 120)]
     pub(super) server_timeout: u64,
 
-    /// Milliseconds between two looks at the server's memory
+    /// Milliseconds between two looks at the memory of a server that was started for this
     #[arg(long, value_name = "MS", default_value_t = 100)]
+    pub(super) memory_interval: u64,
+
+    /// Read the server's Prometheus metrics meanwhile, for the load of its GPUs
+    #[arg(long, conflicts_with = "in_process")]
+    pub(super) collect_metrics: bool,
+
+    /// Where they are; `/metrics` at port 8002 of the server by default
+    #[arg(long, value_name = "URL", requires = "collect_metrics")]
+    pub(super) metrics_url: Option<String>,
+
+    /// Milliseconds between two readings
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value = "1000",
+        requires = "collect_metrics",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
     pub(super) metrics_interval: u64,
 
     /// Measure the runtime in this process, without sockets; the target is a MODEL then
@@ -203,16 +229,24 @@ pub struct MeasureArgs {
     #[arg(long, value_name = "F.html")]
     pub(super) report: Option<PathBuf>,
 
+    /// Write each request with its times into this file, in perf_analyzer's JSON
+    #[arg(long, value_name = "F.json")]
+    pub(super) profile_export_file: Option<PathBuf>,
+
     /// Print JSON instead of text
     #[arg(long)]
     pub(super) json: bool,
 
-    /// Accepted for perf_analyzer's sake: requests never wait for each other's threads here
-    #[arg(short = 'a', long = "async", hide = true, conflicts_with = "sync")]
+    /// Send requests over one stream a connection, each after the answer to the one before; of gRPC only
+    #[arg(long, conflicts_with = "sync")]
+    pub(super) streaming: bool,
+
+    /// Without effect, for perf_analyzer's command lines: one thread has many requests under way here in any case
+    #[arg(short = 'a', long = "async", conflicts_with = "sync")]
     _async: bool,
 
-    /// As `--async`
-    #[arg(long, hide = true)]
+    /// Without effect too: how many threads send is `--max-threads`
+    #[arg(long)]
     sync: bool,
 
     #[command(flatten)]
@@ -259,104 +293,11 @@ enum TensorFormat {
     Json,
 }
 
-impl MeasureArgs {
-    /// What is measured.
-    pub(super) fn profile(&self) -> Result<Profile> {
-        let window = match (self.request_count, self.measurement_mode) {
-            (Some(count), _) => WindowRule::All(count),
-            (None, MeasurementMode::Time) => {
-                WindowRule::Time(Duration::from_millis(self.measurement_interval))
-            }
-            (None, MeasurementMode::Count) => WindowRule::Count(self.measurement_request_count),
-        };
-        let metric = match self.percentile {
-            None => Metric::Mean,
-            Some(p) if p > 0.0 && p < 100.0 => Metric::Percentile(p),
-            Some(p) => {
-                return Err(invalid(format!(
-                    "`--percentile`: expected a number within 0 and 100, found {p}"
-                )));
-            }
-        };
-        let threshold = self.latency_threshold.map(|ms| Duration::try_from_secs_f64(ms / 1e3)).transpose();
-        let threshold = threshold.map_err(|e| invalid(format!("`--latency-threshold`: {e}")))?;
-        if self.stability_percentage.is_nan() || self.stability_percentage <= 0.0 {
-            return Err(invalid("`--stability-percentage`: expected a number above 0"));
-        }
-        if self.output_tensor_format.is_some_and(|format| format != self.input_tensor_format) {
-            return Err(invalid(
-                "`--output-tensor-format`: outputs come as inputs go, expected what `--input-tensor-format` is",
-            ));
-        }
-        Ok(Profile {
-            loads: self.loads()?,
-            search: if self.binary_search { Search::Binary } else { Search::Linear },
-            rules: Rules {
-                window,
-                warm_up: self.warmup_request_count,
-                stability_percent: self.stability_percentage,
-                metric,
-                max_trials: self.max_trials as usize,
-                threshold,
-            },
-            threads: self.max_threads as usize,
-            batch_size: self.batch_size as usize,
-        })
-    }
-
-    fn loads(&self) -> Result<Loads> {
-        if let Some(range) = self.request_rate_range {
-            let distribution = match self.request_distribution {
-                RequestDistribution::Constant => Distribution::Constant,
-                RequestDistribution::Poisson => Distribution::Poisson,
-            };
-            let (seed, most_outstanding) = (self.random_seed, self.max_outstanding as usize);
-            return Ok(Loads::Rate { range, distribution, seed, most_outstanding });
-        }
-        let range = self.concurrency_range.map_or_else(|| "1".parse(), Ok)?;
-        if !range.is_whole() {
-            return Err(invalid("`--concurrency-range`: expected whole numbers"));
-        }
-        Ok(Loads::Concurrency(range))
-    }
-
-    /// How tensors are made.
-    pub(super) fn tensors(&self) -> TensorOptions {
-        let form = match self.input_tensor_format {
-            TensorFormat::Binary => tintype_api::kserve::Form::Binary,
-            TensorFormat::Json => tintype_api::kserve::Form::Json,
-        };
-        TensorOptions { batch_size: self.batch_size as usize, shapes: self.shape.clone(), form }
-    }
-
-    /// What drawn tensors are filled with.
-    pub(super) fn fill(&self) -> Fill {
-        match &self.string_data {
-            Some(text) => Fill::Text(text.clone()),
-            None => Fill::Random { seed: self.random_seed, string_length: self.string_length },
-        }
-    }
-
-    /// Refuses a batch that no request would carry: throughput would count its rows all the same.
-    pub(super) fn check_batch(&self, service: Service) -> Result<()> {
-        if self.batch_size > 1 && service != Service::Triton {
-            return Err(invalid("`-b` is of tensors, which only servers of the kind `triton` take"));
-        }
-        Ok(())
-    }
-
-    /// The kind of the server: what was said, or KServe where a model is named.
-    pub(super) fn service(&self) -> Service {
-        match self.service_kind {
-            Some(ServiceKind::Tintype) => Service::Tintype,
-            Some(ServiceKind::Triton) => Service::Triton,
-            Some(ServiceKind::TorchServe) => Service::TorchServe,
-            Some(ServiceKind::LitServe) => Service::LitServe,
-            Some(ServiceKind::ModelServing) => Service::ModelServing,
-            None if self.model_name.is_empty() && self.protocol == Protocol::Http => Service::Tintype,
-            None => Service::Triton,
-        }
-    }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum SharedMemoryKind {
+    None,
+    System,
+    Cuda,
 }
 
 fn shape(text: &str) -> Result<(String, Vec<i64>), String> {

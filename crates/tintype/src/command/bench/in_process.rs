@@ -23,7 +23,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// Loads the model, and measures how it classifies the images.
 pub(super) fn measure(args: &MeasureArgs, run: Run) -> Result<Report> {
-    args.check_batch(Service::Tintype)?;
+    args.check_tensors(Service::Tintype)?;
     let path = args.target.as_deref().unwrap_or_default();
     let package = model::open(Path::new(path), &args.options)?;
     let images = source::read(args, Service::Tintype)?.into_iter().map(|input| match input {
@@ -43,6 +43,7 @@ pub(super) fn measure(args: &MeasureArgs, run: Run) -> Result<Report> {
         model: package.name,
         service: Service::Tintype.title().to_owned(),
         protocol: "in-process".to_owned(),
+        shared_memory: false,
         settings: Settings::new(&run.profile),
         start_up_s: None,
         levels: Vec::new(),
@@ -93,7 +94,7 @@ impl Probe for Counts {
     async fn read(&mut self) -> Reading {
         let statistics = self.0.statistics(None, None).ok().map(tintype_server::statistics_reply);
         // This process infers too: what the client alone takes is not known.
-        Reading { statistics, cpu: None, own_cpu: Duration::ZERO }
+        Reading { statistics, ..Reading::default() }
     }
 
     async fn sample(&mut self) {

@@ -14,10 +14,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tintype_bench::driver::{Driver, first_answer};
-use tintype_bench::probe::ServerProbe;
+use tintype_bench::probe::{Processes, ServerProbe};
 use tintype_bench::process::ServerProcess;
 use tintype_bench::profile::{Profile, profile};
-use tintype_bench::reading::{Probe, Usage};
+use tintype_bench::reading::Probe;
 use tintype_bench::report::{Level, Report, Settings};
 use tintype_bench::stop::Stop;
 use tintype_core::{Error, ErrorKind, Result};
@@ -58,13 +58,15 @@ fn measure(args: &MeasureArgs) -> anyhow::Result<ExitCode> {
 
 /// A server that was started for it is put into `server`.
 async fn over_sockets(args: &MeasureArgs, run: Run, server: &mut Option<ServerProcess>) -> Result<Report> {
-    let source = unless(&run.stop, Source::find(args)).await?;
+    let lanes = run.profile.most_lanes();
+    let source = unless(&run.stop, Source::find(args, lanes)).await?;
     let report = Report {
         tool: tool(),
         target: source.target.clone(),
         model: source.endpoint.model.clone(),
         service: source.service.title().to_owned(),
         protocol: source.transport.name().to_owned(),
+        shared_memory: source.shared.is_some(),
         settings: Settings::new(&run.profile),
         start_up_s: None,
         levels: Vec::new(),
@@ -73,16 +75,26 @@ async fn over_sockets(args: &MeasureArgs, run: Run, server: &mut Option<ServerPr
     let probe = ServerProbe {
         control: source.statistics,
         model: Some(source.endpoint.model).filter(|model| !model.is_empty()),
-        processes: source.server.as_ref().map(ServerProcess::tree),
-        interval: Duration::from_millis(args.metrics_interval),
-        memory: Usage::default(),
+        processes: source
+            .server
+            .as_ref()
+            .map(|server| Processes::new(server.tree(), Duration::from_millis(args.memory_interval))),
+        metrics: source.metrics,
     };
     *server = source.server;
     let began = server.as_ref().map(ServerProcess::began);
-    match source.transport {
+    if let Some(shared) = &source.shared {
+        // Not given up half way: the server would keep what it knows of already.
+        shared.register().await?;
+    }
+    let measured = match source.transport {
         Transport::Http(driver) => run.over(&driver, probe, report, began).await,
         Transport::Grpc(driver) => run.over(&driver, probe, report, began).await,
+    };
+    if let Some(shared) = source.shared {
+        shared.unregister().await;
     }
+    measured
 }
 
 /// Does what comes before the load, unless `stop` is wished: a server that was started for it ends then.
@@ -113,12 +125,12 @@ impl Run {
         mut report: Report,
         began: Option<Instant>,
     ) -> Result<Report> {
-        let Self { profile: wanted, stop, output } = self;
+        let Self { profile: wanted, stop, mut output } = self;
         let answered = unless(&stop, first_answer(driver)).await?;
         report.start_up_s = began.map(|began| (answered - began).as_secs_f64());
         output.head(&report)?;
-        profile(driver, &mut probe, &mut report, (&wanted, &stop), |report, level| {
-            output.level(report, level)
+        profile(driver, &mut probe, &mut report, (&wanted, &stop), |report, level, history| {
+            output.level(report, level, history)
         })
         .await?;
         output.finish(&report)?;

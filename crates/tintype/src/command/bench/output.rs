@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use tintype_bench::export::{History, ProfileExport};
 use tintype_bench::report::{Columns, Level, Report, head, level, summary, to_csv, to_html};
 use tintype_core::{Error, ErrorKind, Result};
 
@@ -16,12 +17,19 @@ pub(super) struct Output {
     csv: Option<Target>,
     out: Option<Target>,
     page: Option<Target>,
+    /// Each request, where that was asked for.
+    export: Option<Export>,
 }
 
 /// A file that is written at the end, and opened before: a path that cannot be written is not found out after hours.
 struct Target {
     path: PathBuf,
     file: File,
+}
+
+struct Export {
+    target: Target,
+    profile: ProfileExport,
 }
 
 impl Output {
@@ -34,6 +42,8 @@ impl Output {
             csv: open(&args.latency_report_file)?,
             out: open(&args.out)?,
             page: open(&args.report)?,
+            export: open(&args.profile_export_file)?
+                .map(|target| Export { target, profile: ProfileExport::new() }),
         })
     }
 
@@ -43,7 +53,10 @@ impl Output {
     }
 
     /// After each load.
-    pub(super) fn level(&self, report: &Report, found: &Level) -> Result<()> {
+    pub(super) fn level(&mut self, report: &Report, found: &Level, history: &History) -> Result<()> {
+        if let Some(export) = &mut self.export {
+            export.profile.add(report, found.load, history);
+        }
         if self.json { Ok(()) } else { print(&level(report, found)) }
     }
 
@@ -61,6 +74,9 @@ impl Output {
         }
         if let Some(out) = self.out {
             out.write(&format!("{json}\n"))?;
+        }
+        if let Some(Export { target, profile }) = self.export {
+            target.write(&profile.to_json(report)?)?;
         }
         match self.page {
             Some(page) => page.write(&to_html(report)),

@@ -1,22 +1,22 @@
 //! The server that is measured, and the requests for it.
 
-use std::path::{Path, PathBuf};
+mod inputs;
+mod transport;
+
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use tintype_bench::control::Control;
-use tintype_bench::input::{self, Fill, TensorOptions};
+use tintype_bench::metrics::Metrics;
 use tintype_bench::process::ServerProcess;
-use tintype_bench::service::{Endpoint, Input, Service};
+use tintype_bench::service::{Endpoint, Service};
 use tintype_bench::target::Target;
-use tintype_bench::transport::grpc::GrpcDriver;
-use tintype_bench::transport::http::HttpDriver;
 use tintype_core::{Error, ErrorKind, Result};
 
 use super::args::{MeasureArgs, Protocol, invalid};
-
-/// Files that are read at most: all lie in memory.
-const MOST_FILES: usize = 1000;
+pub(super) use inputs::{files, read};
+pub(super) use transport::{Shared, Transport};
 
 /// A server, and what is sent to it.
 pub(super) struct Source {
@@ -29,43 +29,34 @@ pub(super) struct Source {
     pub server: Option<ServerProcess>,
     /// Where its statistics are asked for, if it has any.
     pub statistics: Option<Control>,
-}
-
-/// How requests are sent.
-pub(super) enum Transport {
-    Http(HttpDriver),
-    Grpc(GrpcDriver),
-}
-
-impl Transport {
-    pub(super) fn name(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "HTTP",
-            Self::Grpc(_) => "gRPC",
-        }
-    }
+    /// Where its metrics are read, if they are.
+    pub metrics: Option<Metrics>,
+    /// The tensors in shared memory, where they are; the server does not know of it yet.
+    pub shared: Option<Shared>,
 }
 
 impl Source {
-    /// Finds, or starts, the server, and makes the requests.
+    /// Finds, or starts, the server, and makes the requests for `lanes` at a time.
     ///
     /// # Errors
     /// `Io` when nobody is there; `InvalidArgument` when what is to be sent does not fit the server.
-    pub(super) async fn find(args: &MeasureArgs) -> Result<Self> {
-        let typed = args.target.as_ref().or(args.url.as_ref()).cloned().unwrap_or_default();
+    pub(super) async fn find(args: &MeasureArgs, lanes: usize) -> Result<Self> {
+        let typed = args.target.as_ref().or(args.url.as_ref()).cloned();
+        let typed = typed.unwrap_or_else(|| usual_address(args.protocol).to_owned());
         let limit = Duration::from_secs(args.server_timeout);
         let mut service = args.service();
         let mut endpoint = Endpoint {
-            path: String::new(),
-            model: args.model_name.clone(),
+            model: args.model_name.clone().unwrap_or_default(),
             version: args.model_version.clone(),
+            ..Endpoint::default()
         };
         let of_model = is_model(&typed, args);
         if of_model && service == Service::Tintype && args.service_kind.is_none() && files(args).is_empty() {
             // Without a picture, tensors.
             service = Service::Triton;
         }
-        args.check_batch(service)?;
+        args.check_tensors(service)?;
+        let mut metrics_url = args.metrics_url.clone();
         let (mut server, target) = if of_model {
             if args.server_command.is_some() {
                 return Err(invalid("`--server-command` needs the address of the server, not a model"));
@@ -73,8 +64,9 @@ impl Source {
             if service == Service::Triton && endpoint.model.is_empty() {
                 endpoint.model = name_of(Path::new(&typed))?;
             }
-            let (server, target) = serve(&typed, args).await?;
-            (Some(server), target)
+            let served = serve(&typed, args).await?;
+            metrics_url = metrics_url.or(served.metrics);
+            (Some(served.server), served.target)
         } else {
             let target: Target = typed.parse()?;
             endpoint.path = target.path.clone();
@@ -85,26 +77,44 @@ impl Source {
             }
             (args.server_command.as_deref().map(ServerProcess::shell).transpose()?, target)
         };
-        let authority = target.authority;
+        endpoint.authority = target.authority;
+        let authority = &endpoint.authority;
         if args.protocol == Protocol::Grpc && service != Service::Triton {
             return Err(invalid("gRPC is spoken with servers of the kind `triton`"));
         }
         if let Some(server) = &mut server {
-            server.ready(async || is_ready(args, (service, &endpoint), &authority).await, limit).await?;
+            server.ready(async || is_ready(args, (service, &endpoint), authority).await, limit).await?;
         }
-        let control = control(args, service, &authority).await?;
-        let (mut statistics, inputs) = inputs(args, service, &endpoint, control).await?;
-        let transport = match args.protocol {
-            Protocol::Http => Transport::Http(http(args, service, &endpoint, (&authority, &inputs))?),
-            Protocol::Grpc => Transport::Grpc(grpc(args, &endpoint, (&authority, &inputs))?),
-        };
+        let mut statistics = control(args, service, authority).await?;
+        let sent = inputs::inputs(args, service, &endpoint, statistics.as_mut()).await?;
+        let (transport, shared) = transport::made(args, service, &endpoint, (sent, lanes))?;
         let told = match &mut statistics {
             Some(control) => control.statistics(None).await.is_some(),
             None => false,
         };
         let statistics = statistics.filter(|_| told);
-        Ok(Self { target: typed, service, endpoint, transport, server, statistics })
+        let metrics = if args.collect_metrics {
+            let url = metrics_url.unwrap_or_else(|| usual_metrics(authority));
+            Some(Metrics::open(&url, Duration::from_millis(args.metrics_interval)).await?)
+        } else {
+            None
+        };
+        Ok(Self { target: typed, service, endpoint, transport, server, statistics, metrics, shared })
     }
+}
+
+/// Where perf_analyzer looks for a server.
+fn usual_address(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Http => "localhost:8000",
+        Protocol::Grpc => "localhost:8001",
+    }
+}
+
+/// Where a Triton server on the host of `authority` has its metrics.
+fn usual_metrics(authority: &str) -> String {
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+    format!("{host}:8002/metrics")
 }
 
 /// Whether `typed` is a path, not an address.
@@ -116,13 +126,25 @@ fn name_of(path: &Path) -> Result<String> {
     Ok(tintype_core::Package::open(path, &tintype_core::package::ArchiveLimits::default())?.name)
 }
 
+/// A model that this program serves.
+struct Served {
+    server: ServerProcess,
+    /// Where it is asked.
+    target: Target,
+    /// Where its metrics are.
+    metrics: Option<String>,
+}
+
 /// Serves a model with this program, on ports of its own.
-async fn serve(model: &str, args: &MeasureArgs) -> Result<(ServerProcess, Target)> {
+async fn serve(model: &str, args: &MeasureArgs) -> Result<Served> {
     let program =
         std::env::current_exe().map_err(|e| Error::new(ErrorKind::Io, format!("this program: {e}")))?;
     let mut command = Command::new(program);
     command.args(["--log", "warn", "serve", model]);
     command.args(["--http-port", "0", "--grpc-port", "0", "--metrics-port", "0"]);
+    if args.shares_memory() {
+        command.args(["--allow-client-shm", "true"]);
+    }
     let options = &args.options;
     for (flag, file) in [("--spec", &options.spec), ("--labels", &options.labels)] {
         if let Some(file) = file {
@@ -138,7 +160,8 @@ async fn serve(model: &str, args: &MeasureArgs) -> Result<(ServerProcess, Target
     let address = addresses.iter().find(|address| address.starts_with(scheme));
     let address =
         address.ok_or_else(|| Error::new(ErrorKind::Internal, "the server did not say where it listens"))?;
-    Ok((server, address.parse()?))
+    let metrics = addresses.iter().find_map(|address| address.strip_prefix("metrics://"));
+    Ok(Served { server, target: address.parse()?, metrics: metrics.map(str::to_owned) })
 }
 
 async fn is_ready(args: &MeasureArgs, (service, endpoint): (Service, &Endpoint), authority: &str) -> bool {
@@ -158,106 +181,4 @@ async fn control(args: &MeasureArgs, service: Service, authority: &str) -> Resul
         (Service::Triton, Protocol::Grpc) => Some(Control::grpc(authority).await?),
         _ => None,
     })
-}
-
-/// What is sent; and the connection back.
-async fn inputs(
-    args: &MeasureArgs,
-    service: Service,
-    endpoint: &Endpoint,
-    mut control: Option<Control>,
-) -> Result<(Option<Control>, Vec<Input>)> {
-    let read = read(args, service)?;
-    let Some(control_of_model) = control.as_mut().filter(|_| service == Service::Triton) else {
-        if read.is_empty() {
-            let hint = "name an image, as in `tintype bench URL photo.jpg`, or a JSON file with the body";
-            return Err(invalid("there is nothing to send").with_hint(hint));
-        }
-        return Ok((control, read));
-    };
-    if endpoint.model.is_empty() {
-        return Err(invalid("a KServe server needs a model's name").with_hint("give it with `-m NAME`"));
-    }
-    let facts = control_of_model.model(&endpoint.model, &endpoint.version).await?;
-    let options: TensorOptions = args.tensors();
-    let mut inputs = Vec::new();
-    for input in read {
-        match input {
-            Input::Image { bytes, .. } => {
-                inputs.push(Input::Tensors(input::image(&facts, &bytes, &options)?));
-            }
-            Input::Body(json) if input::is_data(&json) => {
-                inputs.extend(input::tensors(&json, &facts, &options)?.into_iter().map(Input::Tensors));
-            }
-            _ if options.batch_size > 1 => {
-                return Err(invalid("`-b` is of tensors, and a JSON body is sent as it is"));
-            }
-            other => inputs.push(other),
-        }
-    }
-    let zero = args.input_data.iter().any(|data| data == "zero");
-    if inputs.is_empty() || zero || args.input_data.iter().any(|data| data == "random") {
-        let fill = if zero { Fill::Zero } else { args.fill() };
-        inputs.push(Input::Tensors(input::drawn(&facts, &fill, &options)?));
-    }
-    Ok((control, inputs))
-}
-
-/// The files to send, as they were typed.
-pub(super) fn files(args: &MeasureArgs) -> Vec<PathBuf> {
-    let data = args.input_data.iter().filter(|data| !matches!(data.as_str(), "random" | "zero"));
-    args.inputs.iter().cloned().chain(data.map(PathBuf::from)).collect()
-}
-
-/// Reads them, directories and globs resolved.
-pub(super) fn read(args: &MeasureArgs, service: Service) -> Result<Vec<Input>> {
-    let mut found = Vec::new();
-    for path in files(args) {
-        if !path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-            found.extend(tintype_batch::listing::images(&[path])?);
-        } else if service == Service::TorchServe
-            && let Ok(text) = std::fs::read(&path)
-            && input::is_data(&text)
-        {
-            found.extend(input::files_in(&text)?);
-        } else {
-            found.push(path);
-        }
-    }
-    if found.len() > MOST_FILES {
-        tracing::warn!("the first {MOST_FILES} of {} files are sent", found.len());
-        found.truncate(MOST_FILES);
-    }
-    found.iter().map(|path| input::file(path)).collect()
-}
-
-fn http(
-    args: &MeasureArgs,
-    service: Service,
-    endpoint: &Endpoint,
-    (authority, inputs): (&str, &[Input]),
-) -> Result<HttpDriver> {
-    let prepared = inputs.iter().map(|input| {
-        args.headers
-            .iter()
-            .try_fold(service.prepare(endpoint, input)?, |request, header| request.with_header(header))
-    });
-    HttpDriver::new(authority, prepared.collect::<Result<_>>()?)
-}
-
-fn grpc(
-    args: &MeasureArgs,
-    endpoint: &Endpoint,
-    (authority, inputs): (&str, &[Input]),
-) -> Result<GrpcDriver> {
-    if !args.headers.is_empty() {
-        return Err(invalid("`--header` is sent over HTTP only"));
-    }
-    let messages = inputs.iter().map(|input| match input {
-        Input::Tensors(request) => {
-            tintype_api::kserve::ask::message(&endpoint.model, &endpoint.version, request)
-        }
-        Input::Image { .. } | Input::Body(_) => Err(invalid("JSON bodies cannot be sent over gRPC")),
-    });
-    GrpcDriver::new(authority, messages.collect::<Result<_>>()?)
 }

@@ -1,5 +1,6 @@
 //! `tintype optimize --int8`: a package whose model computes with eight-bit integers, and a report of what that does.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -80,6 +81,10 @@ pub struct Int8Args {
     #[arg(long, value_name = "DIR|F.mar", requires = "int8")]
     out: Option<PathBuf>,
 
+    /// Write the report as one HTML file with charts, also of a model that is refused
+    #[arg(long, value_name = "F.html", requires = "int8")]
+    report: Option<PathBuf>,
+
     /// Replace the `.mar` if there is one
     #[arg(long)]
     overwrite: bool,
@@ -131,6 +136,8 @@ pub fn run(path: &Path, options: &ModelOptions, args: &Int8Args, as_json: bool) 
 
     let backend = OrtBackend::new()?;
     let int8 = Int8Options { stop: interrupt::stop_on_ctrl_c()?, ..int8 };
+    // Opened before: a path that cannot be written is not found out after minutes.
+    let page = args.report.as_deref().map(|path| Ok::<_, Error>((path, created(path)?))).transpose()?;
     let mut progress = Progress::new();
     let data = Data { calibration: &calibration, evaluation: &evaluation };
     let outcome = quantize(&package, data, &backend, &int8, &mut progress)?;
@@ -138,6 +145,10 @@ pub fn run(path: &Path, options: &ModelOptions, args: &Int8Args, as_json: bool) 
 
     let Outcome { report, .. } = &outcome;
     let names = [calibrated, compared].map(|place| place.display().to_string());
+    if let Some((path, mut page)) = page {
+        let html = report.to_html([&names[0], &names[1]]);
+        page.write_all(html.as_bytes()).map_err(|e| Error::io(path, e))?;
+    }
     let mut written = Vec::new();
     if let Some(out) = args.out.clone().filter(|_| report.accepted) {
         let destination = Destination { version: args.version.clone(), out, overwrite: args.overwrite };
@@ -190,6 +201,10 @@ impl Int8Args {
             stop: tintype_train::Stop::default(),
         })
     }
+}
+
+fn created(path: &Path) -> Result<File> {
+    File::create(path).map_err(|e| Error::io(path, e))
 }
 
 /// The images at `place`, with their classes where it says any.
