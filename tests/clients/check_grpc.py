@@ -41,6 +41,7 @@ def check_metadata(server):
     about = c.get_model_metadata("colors")
     assert list(about.versions) == ["1"] and list(about.inputs[0].shape) == [-1, 1], about
     refused(lambda: c.get_model_metadata("colors", "9"), "version 9", status="StatusCode.NOT_FOUND")
+    assert c.get_model_metadata("colors", "-1") == about
     refused(lambda: c.get_model_metadata("colors", "x"), "version", status="StatusCode.INVALID_ARGUMENT")
 
 

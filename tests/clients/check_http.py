@@ -106,6 +106,25 @@ def check_identity_in_json(server):
         same(found.astype(array.dtype) if datatype != "BYTES" else np.char.encode(found.astype(str)).astype(object), array)
 
 
+def check_bytes_that_are_not_text(server):
+    c = connect(server)
+    array = np.array([[b"\xff\xfe", b"a\xc3"]], dtype=np.object_)
+    given = [tensor("x", array, "BYTES")]
+    same(c.infer("identity_bytes", given).as_numpy("y"), array)
+    in_json = [client.InferRequestedOutput("y", binary_data=False)]
+    refused(lambda: c.infer("identity_bytes", given, outputs=in_json), "not UTF-8", status="400")
+    assert c.is_model_ready("identity_bytes")
+
+
+def check_a_model_that_refuses_its_input(server):
+    c = connect(server)
+    index = np.array([[7]], np.int64)
+    for _ in range(10):
+        refused(lambda: c.infer("lookup", [tensor("x", index, "INT64")]), "out of data bounds", status="400")
+        assert c.is_model_ready("lookup"), "the next request finds it as before"
+    same(c.infer("lookup", [tensor("x", index - 6, "INT64")]).as_numpy("y"), np.array([[20.0]], np.float32))
+
+
 def check_batches_and_shapes(server):
     c = connect(server)
     batch = np.arange(12, dtype=np.float32).reshape(3, 4)

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import tritonclient.grpc as grpc
 import tritonclient.http as http
-from data import refused
+from data import http_json, refused
 
 
 def states(index):
@@ -23,6 +23,9 @@ def check_http(server):
     while (state := states(c.get_model_repository_index())["double"]) != "UNAVAILABLE":
         assert state == "UNLOADING" and time.monotonic() < end, state
         time.sleep(0.01)
+    assert c.is_server_ready(), "what was unloaded on request is not missing"
+    status, body = http_json(f"{server.http}/v2/models/double/versions/1/infer", {"inputs": []})
+    assert (status, body["error"]) == (503, "Request for unknown model: 'double' version 1 is not at ready state"), body
     c.load_model("double")
     assert c.is_model_ready("double")
     # The preferred sizes of the old one are too large for the new one.

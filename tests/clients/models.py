@@ -83,6 +83,17 @@ ensemble_scheduling {
     )
 
 
+def lookup(root):
+    """`lookup`: the numbers of a table by their index, which the operator refuses where there is none."""
+    save(
+        root / "lookup",
+        [helper.make_node("Gather", ["table", "x"], ["y"])],
+        [value("x", TensorProto.INT64, ["N", 1])],
+        [value("y", TensorProto.FLOAT, ["N", 1])],
+        [helper.make_tensor("table", TensorProto.FLOAT, [3], [10.0, 20.0, 30.0])],
+    )
+
+
 def classifier(root):
     """`colors`: the mean of each channel of an 8×8 image, under the names that its configuration gives."""
     folder = root / "colors"
@@ -130,6 +141,7 @@ def write(root):
     for name, kind in TYPES.items():
         identity(root, f"identity_{name.lower()}", kind)
     arithmetic(root)
+    lookup(root)
     classifier(root)
 
 

@@ -62,7 +62,7 @@ fn samples(dtype: DType) -> TensorData {
         DType::U32 => TensorData::U32(vec![1, u32::MAX]),
         DType::U64 => TensorData::U64(vec![1, u64::MAX]),
         DType::Bool => TensorData::Bool(vec![true, false]),
-        DType::Bytes => TensorData::Bytes(vec!["añb".into(), Vec::new()]),
+        DType::Bytes => TensorData::Bytes(vec!["añb".into(), b"a\xff\xc3".to_vec()]),
     }
 }
 

@@ -78,6 +78,18 @@ fn impossible_options_are_refused() {
 }
 
 #[test]
+fn an_operator_that_refuses_its_input_does_not_harm_the_session() {
+    let source = ModelSource::Bytes(onnx::sum_and_difference(2).into());
+    let mut session = OrtBackend::new().unwrap().load(&source, &SessionOptions::default()).unwrap();
+    let rows = |n: usize| Tensor::new([n, 2], vec![1.0f32; 2 * n]).unwrap();
+    let error = session.run(&[&rows(2), &rows(3)]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(error.message().contains("while running"), "{error}");
+    assert!(!error.message().contains("onnxruntime_src"), "{error}");
+    session.run(&[&rows(3), &rows(3)]).unwrap();
+}
+
+#[test]
 fn strings_with_nul_bytes_are_refused() {
     let source = ModelSource::Bytes(onnx::identity("bytes", &[]).into());
     let mut session = OrtBackend::new().unwrap().load(&source, &SessionOptions::default()).unwrap();

@@ -45,8 +45,11 @@ impl Runtime {
         for step in config.steps() {
             let version = u64::try_from(step.model_version).ok().filter(|&version| version > 0);
             models.find(Some(&step.model_name), version).map_err(|missing| {
-                let message =
-                    format!("ensemble '{name}' depends on '{}' which has no loaded version", step.model_name);
+                let why = match version {
+                    Some(version) => format!("whose required version {version} is not loaded"),
+                    None => "which has no loaded version".to_owned(),
+                };
+                let message = format!("ensemble '{name}' depends on '{}' {why}", step.model_name);
                 Error::new(ErrorKind::NotReady, message).with_source(missing.in_tritons_words())
             })?;
         }

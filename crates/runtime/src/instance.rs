@@ -199,10 +199,11 @@ impl Instance {
         let running = Instant::now();
         let outputs = session.run(&inputs)?;
         let infer = running.elapsed();
-        for job in batch {
+        for (index, job) in batch.iter_mut().enumerate() {
             job.times.input += running - started;
             job.times.infer = infer;
-            job.times.batch = rows;
+            // A batch is told of once.
+            job.times.batch = if index == 0 { rows } else { 0 };
             job.ticket.stamp(Activity::ComputeInputEnd, running);
             job.ticket.stamp(Activity::ComputeOutputStart, running + infer);
         }

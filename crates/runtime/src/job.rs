@@ -30,7 +30,7 @@ pub(crate) struct Times {
     pub(crate) input: Duration,
     /// Inside the engine.
     pub(crate) infer: Duration,
-    /// Rows in the batch that it ran in.
+    /// Rows in the batch that it ran in; 0 for all but the first of a batch.
     pub(crate) batch: usize,
 }
 

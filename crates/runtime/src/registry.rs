@@ -14,6 +14,8 @@ use crate::model::{Description, Model, ModelState, ModelStatus, not_ready};
 pub(crate) const SHUTTING_DOWN: &str = "the server is shutting down";
 const LOADING: &str = "it is being loaded";
 const UNLOADING: &str = "it is being unloaded";
+/// Triton's word, and the one reason for which a version that does not answer is nothing amiss.
+const UNLOADED: &str = "unloaded";
 
 /// All models, behind a lock.
 #[derive(Debug, Default)]
@@ -88,6 +90,8 @@ pub(crate) enum Missing {
     Version(String, u64),
     /// The name is known, and why no version of it answers.
     Ready(String, String),
+    /// The version is known, and does not answer.
+    ReadyVersion(String, u64),
 }
 
 impl Missing {
@@ -115,6 +119,11 @@ impl Missing {
                 let message = format!("Request for unknown model: '{name}' has no available versions");
                 Error::new(ErrorKind::NotFound, message)
             }
+            Self::ReadyVersion(name, version) => {
+                let message =
+                    format!("Request for unknown model: '{name}' version {version} is not at ready state");
+                Error::new(ErrorKind::NotReady, message)
+            }
         }
     }
 }
@@ -129,7 +138,9 @@ impl Models {
         }
         let found = match version {
             Some(number) => match entry.versions.get(&number) {
-                Some(version) => version.serving(),
+                Some(version) => {
+                    return version.serving().ok_or_else(|| Missing::ReadyVersion(name.to_owned(), number));
+                }
                 None => return Err(Missing::Version(name.to_owned(), number)),
             },
             None => entry.versions.values().rev().find_map(Version::serving),
@@ -158,9 +169,19 @@ impl Models {
         self.by_name.get(name).is_some_and(|entry| entry.versions.values().any(|v| v.serving().is_some()))
     }
 
-    /// Whether every version that is known answers.
+    /// Whether an ensemble that answers has `name` as a step.
+    pub(crate) fn is_step(&self, name: &str) -> bool {
+        let versions = self.by_name.values().flat_map(|entry| entry.versions.values());
+        let mut ensembles = versions.filter_map(Version::serving);
+        ensembles.any(|model| model.config().steps().iter().any(|step| step.model_name == name))
+    }
+
+    /// Whether every version that is known answers, but for those that were taken out of service.
     pub(crate) fn all_ready(&self) -> bool {
-        let ready = |version: &Version| version.serving().is_some_and(|model| model.check_ready().is_ok());
+        let ready = |version: &Version| match version.serving() {
+            Some(model) => model.check_ready().is_ok(),
+            None => version.state == ModelState::Unloading || version.state == unloaded(),
+        };
         !self.draining
             && self
                 .by_name
@@ -241,7 +262,7 @@ impl Models {
         let gone = gone.filter_map(|(_, version)| {
             version.state = match &version.loaded {
                 Some(_) => ModelState::Unloading,
-                None => ModelState::NotReady { reason: "unloaded".to_owned() },
+                None => unloaded(),
             };
             version.loaded.take()
         });
@@ -252,7 +273,7 @@ impl Models {
     pub(crate) fn retired(&mut self, name: &str, number: u64) {
         let version = self.by_name.get_mut(name).and_then(|entry| entry.versions.get_mut(&number));
         if let Some(version) = version.filter(|version| version.state == ModelState::Unloading) {
-            version.state = ModelState::NotReady { reason: "unloaded".to_owned() };
+            version.state = unloaded();
         }
     }
 
@@ -296,6 +317,11 @@ impl Models {
         let label = version.map_or_else(String::new, |version| version.label.clone());
         ModelStatus { name: name.to_owned(), version: label, state, classes: Arc::default(), stats: None }
     }
+}
+
+/// The state of a version that was taken out of service.
+fn unloaded() -> ModelState {
+    ModelState::NotReady { reason: UNLOADED.to_owned() }
 }
 
 impl Entry {

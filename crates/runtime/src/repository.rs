@@ -51,8 +51,15 @@ enum Files {
 #[derive(Debug, Clone)]
 struct Seen {
     stamp: Stamp,
-    /// The steps of an ensemble that were loaded for it.
-    steps: Vec<String>,
+    /// Whether it was loaded for itself, or only as a step of an ensemble.
+    cause: Cause,
+}
+
+/// Why a model is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Itself,
+    Ensemble,
 }
 
 impl Repository {
@@ -71,6 +78,17 @@ impl Repository {
 
     fn find(&self, name: &str) -> Result<PathBuf> {
         scan::find(&self.config.paths, name)
+    }
+
+    /// What clients may read of a failed load: files by their path in the repository, and the advice.
+    fn told(&self, error: &Error) -> String {
+        // An empty part at the end is a `/`, unless there is one already.
+        let folders = self.config.paths.iter().map(|path| path.join("").display().to_string());
+        let message = folders.fold(error.message().to_owned(), |text, folder| text.replace(&folder, ""));
+        match error.hint() {
+            Some(hint) => format!("{message}; {hint}"),
+            None => message,
+        }
     }
 
     /// The configuration in the model's directory, where it can be read: what is wrong with it is found when it loads.
@@ -94,6 +112,9 @@ impl Runtime {
             self.shared.registry.write().fail_all(name, message);
             failed.push((name.clone(), Error::new(ErrorKind::InvalidConfig, message)));
         }
+        for (folder, error) in &found.nameless {
+            tracing::warn!(folder, %error, "passed over");
+        }
         let names: Vec<String> = match &self.repository.config.control {
             Control::Explicit(names) if names.iter().any(|name| name == "*") => {
                 found.models.into_keys().collect()
@@ -101,8 +122,26 @@ impl Runtime {
             Control::Explicit(names) => names.clone(),
             Control::None | Control::Poll => found.models.into_keys().collect(),
         };
-        failed.extend(self.load_names(names).await);
+        let steps = self.further_steps(&names);
+        failed.extend(self.load_names(names.into_iter().chain(steps.clone()).collect()).await);
+        for seen in self.repository.seen().iter_mut().filter(|(name, _)| steps.contains(name)) {
+            seen.1.cause = Cause::Ensemble;
+        }
         Ok(failed)
+    }
+
+    /// The steps of the ensembles among `names`, and of ensembles among those, that are not among them.
+    fn further_steps(&self, names: &[String]) -> Vec<String> {
+        let mut all = names.to_vec();
+        let mut next = 0;
+        while let Some(name) = all.get(next) {
+            let steps = self.steps_of(name);
+            all.extend(steps.into_iter().filter(|step| !names.contains(step)));
+            next += 1;
+            let mut known = BTreeSet::new();
+            all.retain(|name| known.insert(name.clone()));
+        }
+        all.split_off(names.len().min(all.len()))
     }
 
     /// Loads a model of the repositories by name, or loads it anew. What serves goes on until the new one is ready, and
@@ -112,25 +151,30 @@ impl Runtime {
     /// `NotReady` outside of explicit control; `UnknownModel`; `InvalidArgument` for overrides that cannot be; what is
     /// wrong with the configuration or the model.
     pub async fn load_model(self: &Arc<Self>, name: &str, overrides: Overrides) -> Result<()> {
-        self.load_model_as_is(name, overrides).await.map_err(for_who_loads)
-    }
-
-    async fn load_model_as_is(self: &Arc<Self>, name: &str, overrides: Overrides) -> Result<()> {
         self.require_explicit()?;
         let _busy = self.repository.busy.lock().await;
-        if overrides.config.is_none() && overrides.files.is_empty() {
-            return self.load_with_steps(&[name.to_owned()]).await;
-        }
-        let (runtime, name) = (self.clone(), name.to_owned());
-        blocking(move || {
-            let loaded = runtime.load_overridden(&name, &overrides);
-            runtime.swap(&name, loaded)
-        })
-        .await
+        let result = if overrides.config.is_none() && overrides.files.is_empty() {
+            self.load_with_steps(&[name.to_owned()]).await.inspect_err(|error| {
+                // Of a step that failed the ensemble's own loading has heard nothing.
+                if self.repository.find(name).is_ok() {
+                    self.note_failure(name, error);
+                }
+            })
+        } else {
+            let (runtime, name) = (self.clone(), name.to_owned());
+            blocking(move || {
+                let loaded = runtime.load_overridden(&name, &overrides);
+                runtime.swap(&name, loaded)?;
+                runtime.repository.seen().entry(name).and_modify(|seen| seen.cause = Cause::Itself);
+                Ok(())
+            })
+            .await
+        };
+        result.map_err(|error| self.for_who_loads(error))
     }
 
-    /// Takes a model out of service once it has answered what it accepted; with `dependents`, the steps of an ensemble
-    /// too.
+    /// Takes a model out of service once it has answered what it accepted; with `dependents`, also the steps of an
+    /// ensemble that were loaded for ensembles alone, and that no other ensemble needs.
     ///
     /// # Errors
     /// `NotReady` outside of explicit control; `UnknownModel`.
@@ -138,15 +182,28 @@ impl Runtime {
         self.require_explicit()?;
         let _busy = self.repository.busy.lock().await;
         self.shared.registry.read().status(Some(name)).map_err(crate::registry::Missing::in_tritons_words)?;
-        let seen = self.repository.seen().remove(name);
-        self.unload(name);
-        if dependents {
-            for step in seen.map(|seen| seen.steps).unwrap_or_default() {
-                self.repository.seen().remove(&step);
-                self.unload(&step);
-            }
+        let mut leaving = vec![name.to_owned()];
+        while let Some(name) = leaving.pop() {
+            let steps = if dependents { self.steps_in_service(&name) } else { Vec::new() };
+            self.repository.seen().remove(&name);
+            self.unload(&name);
+            leaving.extend(steps.into_iter().filter(|step| self.only_a_step(step)));
         }
         Ok(())
+    }
+
+    /// The steps of an ensemble that serves; none of another model.
+    fn steps_in_service(&self, name: &str) -> Vec<String> {
+        let description = self.describe(name, None);
+        description.map(|description| ensemble::steps_of(&description.config)).unwrap_or_default()
+    }
+
+    /// Whether a model was loaded for ensembles alone, of which none is left.
+    fn only_a_step(&self, name: &str) -> bool {
+        let for_ensembles =
+            self.repository.seen().get(name).is_some_and(|seen| seen.cause == Cause::Ensemble);
+        let models = self.shared.registry.read();
+        for_ensembles && !models.is_step(name)
     }
 
     /// Looks at the repositories once, and loads, loads anew or unloads what has changed in them.
@@ -163,14 +220,20 @@ impl Runtime {
             self.repository.seen().remove(name);
             self.unload(name);
         }
-        let mut changed = Vec::new();
+        let (mut changed, mut failed) = (Vec::new(), Vec::new());
         for (name, directory) in found.models {
-            let stamp = scan::stamp(&directory)?;
-            if seen.get(&name).is_none_or(|seen| seen.stamp != stamp) {
-                changed.push(name);
+            match scan::stamp(&directory) {
+                Ok(stamp) if seen.get(&name).is_some_and(|seen| seen.stamp == stamp) => {}
+                Ok(_) => changed.push(name),
+                // One that cannot be read keeps no other from being loaded.
+                Err(error) => {
+                    tracing::error!(model = %name, %error, "looking at its directory failed");
+                    failed.push((name, error));
+                }
             }
         }
-        Ok(self.load_names(changed).await)
+        failed.extend(self.load_names(changed).await);
+        Ok(failed)
     }
 
     fn require_explicit(&self) -> Result<()> {
@@ -230,7 +293,7 @@ impl Runtime {
             loading.spawn(async move {
                 // Closed by nobody.
                 let _place = places.acquire().await;
-                let result = runtime.load_one(name.clone()).await;
+                let result = runtime.load_one(name.clone(), Cause::Itself).await;
                 (name, result)
             });
         }
@@ -248,7 +311,6 @@ impl Runtime {
     /// steps that are not there first.
     async fn load_with_steps(self: &Arc<Self>, path: &[String]) -> Result<()> {
         let Some(name) = path.last() else { return Ok(()) };
-        let mut steps = Vec::new();
         for step in self.steps_of(name) {
             if self.shared.registry.read().is_serving(&step) {
                 continue;
@@ -259,20 +321,16 @@ impl Runtime {
                 return Err(Error::new(ErrorKind::InvalidConfig, message));
             }
             Box::pin(self.load_with_steps(&longer)).await.map_err(|e| e.context(format!("step `{step}`")))?;
-            steps.push(step);
         }
-        self.load_one(name.clone()).await?;
-        if let Some(seen) = self.repository.seen().get_mut(name) {
-            seen.steps.extend(steps);
-        }
-        Ok(())
+        let cause = if path.len() == 1 { Cause::Itself } else { Cause::Ensemble };
+        self.load_one(name.clone(), cause).await
     }
 
-    async fn load_one(self: &Arc<Self>, name: String) -> Result<()> {
+    async fn load_one(self: &Arc<Self>, name: String, cause: Cause) -> Result<()> {
         let runtime = self.clone();
         blocking(move || {
             let directory = runtime.repository.find(&name)?;
-            let seen = Seen { stamp: scan::stamp(&directory)?, steps: Vec::new() };
+            let seen = Seen { stamp: scan::stamp(&directory)?, cause };
             runtime.repository.seen().insert(name.clone(), seen);
             let loaded = runtime.build(&directory, None, Files::Stay);
             runtime.swap(&name, loaded)
@@ -282,7 +340,8 @@ impl Runtime {
 
     /// Builds a model of the files that a request brought, or of its directory under another configuration.
     fn load_overridden(&self, name: &str, overrides: &Overrides) -> Result<Vec<Loaded>> {
-        let config = overrides.config.as_deref().map(triton::from_json).transpose()?.map(Arc::new);
+        let config = overrides.config.as_deref().map(triton::from_json).transpose();
+        let config = config.map_err(|e| e.context("Invalid config override"))?.map(Arc::new);
         if overrides.files.is_empty() {
             return self.build(&self.repository.find(name)?, config, Files::Stay);
         }
@@ -293,13 +352,16 @@ impl Runtime {
             return Err(Error::new(ErrorKind::InvalidArgument, message));
         };
         let folder = TempDir::new().map_err(|e| Error::io(&std::env::temp_dir(), e))?;
+        package::check_name(name)?;
         let directory = folder.path().join(name);
         for (path, content) in &overrides.files {
-            let path = directory.join(scan::inside(path)?);
-            if let Some(parent) = path.parent() {
-                std::fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
-            }
-            std::fs::write(&path, content).map_err(|e| Error::io(&path, e))?;
+            let inside = scan::inside(path)?;
+            let place = directory.join(inside);
+            let parent = place.parent().unwrap_or(&directory);
+            // Named as the request names it: where it is written is nobody's business.
+            std::fs::create_dir_all(parent)
+                .and_then(|()| std::fs::write(&place, content))
+                .map_err(|e| Error::io(inside, e))?;
         }
         self.build(&directory, Some(config), Files::Go)
     }
@@ -315,8 +377,8 @@ impl Runtime {
         let available = package::versions(directory)?;
         let options = OpenOptions { config: config.clone(), ..OpenOptions::default() };
         let config = config.unwrap_or_default();
-        let picked =
-            triton::choose_versions(&config, &available).map_err(|e| e.context(format!("model `{name}`")))?;
+        let picked = triton::choose_versions(&config, &available)
+            .map_err(|e| e.context(format!("failed to load '{name}'")))?;
         let mut built = Vec::new();
         for number in picked {
             self.shared.registry.write().announce(&name, number, &number.to_string());
@@ -335,7 +397,7 @@ impl Runtime {
                 Ok(loaded) => built.push(loaded),
                 Err(error) => {
                     self.discard(built);
-                    self.shared.registry.write().fail(&name, number, error.message());
+                    self.shared.registry.write().fail(&name, number, &self.repository.told(&error));
                     return Err(error.context(format!("failed to load '{name}', version {number}")));
                 }
             }
@@ -348,12 +410,7 @@ impl Runtime {
         let built = match built {
             Ok(built) => built,
             Err(error) => {
-                let mut models = self.shared.registry.write();
-                if models.is_serving(name) {
-                    tracing::warn!(model = %name, %error, "not replaced: what was loaded before goes on");
-                } else if models.status(Some(name)).is_err() {
-                    models.fail_all(name, error.message());
-                }
+                self.note_failure(name, &error);
                 return Err(error);
             }
         };
@@ -365,6 +422,32 @@ impl Runtime {
         let gone = self.shared.registry.write().unload(name, |number| !kept.contains(&number));
         self.retire(gone);
         Ok(())
+    }
+
+    /// A load that failed before any version was begun is all that is known of a model that does not serve.
+    fn note_failure(&self, name: &str, error: &Error) {
+        let mut models = self.shared.registry.write();
+        if models.is_serving(name) {
+            tracing::warn!(model = %name, %error, "not replaced: what was loaded before goes on");
+        } else if models.status(Some(name)).is_err() {
+            models.fail_all(name, &self.repository.told(error));
+        }
+    }
+
+    /// What is wrong with a model is the business of who loads it, unlike of who asks it.
+    fn for_who_loads(&self, error: Error) -> Error {
+        let kind = match error.kind() {
+            ErrorKind::InvalidConfig
+            | ErrorKind::InvalidPackage
+            | ErrorKind::InvalidModel
+            | ErrorKind::NotFound
+            | ErrorKind::Engine
+            | ErrorKind::Io => ErrorKind::InvalidArgument,
+            // A step that is not loaded, unless the server itself is about to end.
+            ErrorKind::NotReady if self.is_live() => ErrorKind::InvalidArgument,
+            kind => kind,
+        };
+        Error::new(kind, self.repository.told(&error)).with_source(error)
     }
 
     /// Ends what was built for nothing.
@@ -393,19 +476,6 @@ impl Runtime {
     /// The options for models of the repositories.
     pub(crate) fn repository_options(&self) -> &LoadOptions {
         &self.repository.config.options
-    }
-}
-
-/// What is wrong with a model is the business of who loads it, unlike of who asks it.
-fn for_who_loads(error: Error) -> Error {
-    match error.kind() {
-        ErrorKind::InvalidConfig
-        | ErrorKind::InvalidPackage
-        | ErrorKind::InvalidModel
-        | ErrorKind::NotFound
-        | ErrorKind::Engine
-        | ErrorKind::Io => Error::new(ErrorKind::InvalidArgument, error.message()).with_source(error),
-        _ => error,
     }
 }
 

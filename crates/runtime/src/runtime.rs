@@ -185,7 +185,7 @@ impl Runtime {
         let found = self.shared.registry.read().find(Some(name), version).cloned();
         match found {
             Ok(model) => Ok(self.ensemble_ready(&model) && model.check_ready().is_ok()),
-            Err(Missing::Ready(..)) => Ok(false),
+            Err(Missing::Ready(..) | Missing::ReadyVersion(..)) => Ok(false),
             Err(missing) => Err(missing.in_tritons_words()),
         }
     }
@@ -221,14 +221,15 @@ impl Runtime {
         &self.tracing
     }
 
-    /// Every model that is known, loaded or found in a repository.
+    /// Every model that is known, loaded or found in a repository. Blocks while the folders are read.
     pub fn index(&self) -> Vec<IndexEntry> {
+        let mut names = self.repository.names();
         let mut index = self.shared.registry.read().index();
-        for name in self.repository.names() {
-            if !index.iter().any(|entry| entry.name == name) {
-                index.push(IndexEntry { name, version: None, state: "", reason: String::new() });
-            }
+        for entry in &index {
+            names.remove(&entry.name);
         }
+        let unknown = |name| IndexEntry { name, version: None, state: "", reason: String::new() };
+        index.extend(names.into_iter().map(unknown));
         index
     }
 

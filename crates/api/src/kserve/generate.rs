@@ -8,7 +8,7 @@ use sonic_rs::LazyValue;
 use tintype_core::{DType, Result, Tensor};
 
 use super::given::Given;
-use super::{Form, Input, Options, Reply, Request, Value, data, invalid, parse_json, response};
+use super::{Form, Input, Options, Parameter, Reply, Request, Value, data, invalid, parse_json, response};
 
 /// What a model says of an input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub struct InputSpec {
     pub batched: bool,
 }
 
-/// Decodes a body. A value or an array of values becomes the input of that name; other names are parameters, which
-/// have no meaning to any model here.
+/// Decodes a body. A value or an array of values becomes the input of that name, beside `parameters` or among them; other
+/// names are parameters, which have no meaning to any model here.
 ///
 /// # Errors
 /// `InvalidArgument` with what is wrong.
@@ -32,20 +32,24 @@ pub fn decode(inputs: &[InputSpec], body: &[u8]) -> Result<Request> {
         Some(id) => parse_json(id.as_raw_str().as_bytes())?,
         None => String::new(),
     };
-    let parameters = members.remove("parameters");
-    let parameters: Given<'_> = match &parameters {
-        Some(parameters) => parse_json(parameters.as_raw_str().as_bytes())?,
-        None => Given::default(),
+    let nested = members.remove("parameters");
+    let mut nested: BTreeMap<Cow<'_, str>, LazyValue<'_>> = match &nested {
+        Some(parameters) => parse_json::<Members<'_>>(parameters.as_raw_str().as_bytes())?.0,
+        None => BTreeMap::new(),
     };
-    let options = Options::from_parameters(&parameters)?;
     let inputs = inputs.iter().filter_map(|spec| {
-        let value = members.remove(spec.name.as_str())?;
+        let name = spec.name.as_str();
+        let value = members.remove(name).or_else(|| nested.remove(name))?;
         Some(
             spec.tensor(value.as_raw_str())
                 .map(|tensor| Input { name: spec.name.clone(), value: Value::Tensor(tensor) }),
         )
     });
     let inputs = inputs.collect::<Result<_>>()?;
+    let parameters = nested
+        .into_iter()
+        .map(|(name, value)| Ok((name, parse_json::<Parameter>(value.as_raw_str().as_bytes())?)));
+    let options = Options::from_parameters(&parameters.collect::<Result<Given<'_>>>()?)?;
     Ok(Request { id, options, inputs, outputs: Vec::new(), form: Form::Json })
 }
 

@@ -40,6 +40,7 @@ pub struct File {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Body {
     parameters: Option<Parameters>,
 }
@@ -50,6 +51,7 @@ struct Body {
 /// `InvalidArgument` for a body that is not such a request.
 pub fn only_ready(body: &[u8]) -> Result<bool> {
     #[derive(Deserialize)]
+    #[serde(expecting = "an object")]
     struct Index {
         ready: Option<bool>,
     }

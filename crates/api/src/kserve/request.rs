@@ -91,7 +91,7 @@ pub fn decode(model: &str, header: Option<usize>, body: &[u8]) -> Result<Request
     let header_len = header.unwrap_or(body.len());
     let Some((json, binary)) = body.split_at_checked(header_len) else {
         return Err(invalid(format!(
-            "'Infer-Header-Content-Length' header is {header_len}, but the body has only {} bytes",
+            "inference header size should be in range (0, {}), got: {header_len}",
             body.len()
         )));
     };
@@ -112,6 +112,7 @@ pub fn decode(model: &str, header: Option<usize>, body: &[u8]) -> Result<Request
 const BINARY_OUTPUT: &str = "binary_data_output";
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct Wire<'a> {
     #[serde(default, borrow)]
     id: Cow<'a, str>,
@@ -124,6 +125,7 @@ struct Wire<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an input, which is an object")]
 struct WireInput<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
@@ -138,6 +140,7 @@ struct WireInput<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an output, which is an object")]
 struct WireOutput<'a> {
     name: String,
     #[serde(borrow)]
@@ -222,6 +225,13 @@ pub(super) fn requested(name: String, parameters: &Given<'_>, binary: Option<boo
     // More classes than any output has mean all.
     let classes = usize::try_from(classes.unwrap_or(0)).unwrap_or(usize::MAX);
     let form = match (region(&name, parameters)?, binary) {
+        // Classes are not what the region was made for: they are longer than the scores.
+        (Some(_), _) if classes > 0 => {
+            return Err(invalid("Output can't set both 'shared_memory_region' and 'classification'"));
+        }
+        (Some(_), Some(true)) => {
+            return Err(invalid("Output can't set both 'shared_memory_region' and 'binary_data'"));
+        }
         (Some(region), _) => Some(Form::Shared(region)),
         (None, Some(true)) => Some(Form::Binary),
         (None, Some(false)) => Some(Form::Json),

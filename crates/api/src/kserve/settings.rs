@@ -74,12 +74,13 @@ pub struct LogSettings {
 }
 
 impl LogSettings {
-    /// Reads the body of a request to change settings.
+    /// Reads the body of a request to change settings; `null` leaves one as it is.
     ///
     /// # Errors
     /// `InvalidArgument` for a body that is not an object of switches, levels and names.
     pub fn parse_changes(body: &[u8]) -> Result<Parameters> {
-        parse_json(body)
+        let changes: BTreeMap<String, Option<Parameter>> = parse_json(body)?;
+        Ok(changes.into_iter().filter_map(|(name, value)| Some((name, value?))).collect())
     }
 
     /// The settings with `changes`.
@@ -143,6 +144,8 @@ mod tests {
         assert_eq!(shown, ["log_frequency=", "trace_count=7", "trace_level=TENSORS", "trace_rate=5"]);
         assert!(parse_trace_changes(br#"{"trace_rate": {}}"#).is_err());
         assert!(parse_trace_changes(b"").is_err());
+        let changes = LogSettings::parse_changes(br#"{"log_info": null, "log_error": false}"#).unwrap();
+        assert_eq!(changes, Parameters::from([("log_error".to_owned(), Parameter::Bool(false))]));
         let reply = serde_json::to_value(TraceReply::from(TraceSettings::default())).unwrap();
         let expected = serde_json::json!({
             "trace_level": ["OFF"], "trace_rate": "1000", "trace_count": "-1", "log_frequency": "0",

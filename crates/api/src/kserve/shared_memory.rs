@@ -7,6 +7,7 @@ use super::parse_json;
 
 /// A request to register a region.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(expecting = "an object")]
 pub struct Register {
     /// The object's name, as `shm_open` takes it, e.g. `/input`.
     pub key: String,

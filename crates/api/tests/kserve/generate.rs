@@ -1,5 +1,7 @@
 //! Requests of names and values.
 
+use std::time::Duration;
+
 use tintype_api::kserve::generate::{self, InputSpec};
 use tintype_api::kserve::{Content, Reply, ReplyOutput, Value};
 use tintype_core::{DType, Tensor};
@@ -24,6 +26,9 @@ fn members_become_the_inputs_of_their_names() {
             ("n", &Value::Tensor(Tensor::new([2], vec![1i32, 2]).unwrap())),
         ]
     );
+    let body = br#"{"text_input":"hello","parameters":{"n":[1,2],"timeout":5,"text_input":"not this"}}"#;
+    let nested = generate::decode(&specs, body).unwrap();
+    assert_eq!((nested.inputs, nested.options.timeout), (request.inputs, Some(Duration::from_micros(5))));
     let error = generate::decode(&specs, br#"{"n":"x"}"#).unwrap_err();
     assert!(error.message().contains("expected a whole number within i32"), "{error}");
     assert!(generate::decode(&specs, b"[]").is_err());

@@ -79,6 +79,8 @@ fn what_is_wrong_is_said_in_tritons_words() {
         input(&format!(r#""shape":[1],"datatype":"BYTES","parameters":{{"binary_data_size":{size}}}"#))
     };
     let parameters = |text: &str| format!(r#"{{"inputs":[],"parameters":{{{text}}}}}"#);
+    let output =
+        |text: &str| format!(r#"{{"inputs":[],"outputs":[{{"name":"y","parameters":{{{text}}}}}]}}"#);
     let other_shape = "Unable to parse 'data': Shape does not match true shape of 'data' field for input 'x'";
     let no_header = "must specify valid 'Infer-Header-Content-Length' in request header and 'binary_data_size' when \
                      passing inputs in binary data format";
@@ -183,13 +185,28 @@ fn what_is_wrong_is_said_in_tritons_words() {
             b"",
             "unexpected 'data' or 'binary_data_size' for input 'x', which lies in shared memory",
         ),
+        (
+            output(r#""shared_memory_region":"r","shared_memory_byte_size":8,"classification":1"#),
+            b"",
+            "Output can't set both 'shared_memory_region' and 'classification'",
+        ),
+        (
+            output(r#""shared_memory_region":"r","shared_memory_byte_size":8,"binary_data":true"#),
+            b"",
+            "Output can't set both 'shared_memory_region' and 'binary_data'",
+        ),
     ] {
         assert_eq!(refusal(&json, bytes), expected, "{json}");
+    }
+    // What it is called here is nobody's business.
+    for json in ["[]", "null", r#"{"inputs":[[]]}"#, r#"{"inputs":[],"outputs":[1]}"#] {
+        let refusal = refusal(json, b"");
+        assert!(refusal.contains("object") && !refusal.contains("Wire"), "{json}: {refusal}");
     }
     assert!(refusal("{", b"").starts_with("failed to parse the request JSON buffer: "));
     assert!(refusal(r#"{"id":"x"}"#, b"").contains("missing field `inputs`"));
     let error = request::decode("m", Some(5), b"{}").unwrap_err();
-    assert_eq!(error.message(), "'Infer-Header-Content-Length' header is 5, but the body has only 2 bytes");
+    assert_eq!(error.message(), "inference header size should be in range (0, 2), got: 5");
 }
 
 #[test]

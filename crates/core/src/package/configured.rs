@@ -60,6 +60,8 @@ pub(super) fn find_model(version: &VersionDir, config: Option<&ModelConfig>) -> 
         }
         // A spec beside a `model.onnx` says as well that this is the model.
         (None, Some(config)) if !config.is_onnx() && (!has_spec || !default.exists()) => {
+            // A pair of which one is ONNX Runtime's is a mistake, not another backend.
+            triton::complete_backend(&mut config.clone())?;
             return Err(other_backend(&version.name, config));
         }
         _ => default,

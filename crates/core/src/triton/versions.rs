@@ -18,7 +18,6 @@ pub fn choose_versions(config: &ModelConfig, available: &[u64]) -> Result<Vec<u6
         Some(ModelVersionPolicy { policy_choice: Some(choice) }) => choice,
         _ => &latest,
     };
-    let name = &config.name;
     match choice {
         PolicyChoice::All(_) => {}
         PolicyChoice::Latest(latest) => {
@@ -29,21 +28,19 @@ pub fn choose_versions(config: &ModelConfig, available: &[u64]) -> Result<Vec<u6
             let known = |version: &i64| u64::try_from(*version).is_ok_and(|v| versions.contains(&v));
             if let Some(missing) = specific.versions.iter().find(|version| !known(version)) {
                 return Err(not_found(format!(
-                    "version {missing} of `version_policy` is not there for '{name}': found {versions:?}"
+                    "version {missing} of `version_policy` is not there: found {versions:?}"
                 )));
             }
             versions.retain(|&v| specific.versions.iter().any(|&s| u64::try_from(s) == Ok(v)));
         }
     }
     if versions.is_empty() {
-        return Err(not_found(format!(
-            "at least one version must be available under the version policy of '{name}'"
-        )));
+        return Err(not_found("at least one version must be available under the version policy"));
     }
     Ok(versions)
 }
 
-fn not_found(message: String) -> Error {
+fn not_found(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::NotFound, message)
 }
 

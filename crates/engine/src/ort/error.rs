@@ -13,6 +13,20 @@ pub(super) fn engine<R>(error: ort::Error<R>) -> Error {
     translate(ErrorKind::Engine, &error, None)
 }
 
+/// A run failed. Where an operator refused what it was given, an index out of range or shapes that do not go together, the
+/// input is at fault, and the session is as good as before.
+pub(super) fn run(error: ort::Error) -> Error {
+    let kind = if is_refusal(error.message()) { ErrorKind::InvalidArgument } else { ErrorKind::Engine };
+    translate(kind, &error, None)
+}
+
+/// A failure of a device or for want of memory is reported by the operator that met it, too.
+fn is_refusal(message: &str) -> bool {
+    const OF_DEVICES: [&str; 6] = ["CUDA", "CUDNN", "CUBLAS", "TensorRT", "OpenVINO", "allocate memory"];
+    message.starts_with("Non-zero status code returned while running")
+        && !OF_DEVICES.iter().any(|word| message.contains(word))
+}
+
 /// A model could not be loaded; `path` is where it was read from, if from a file.
 pub(super) fn load(error: ort::Error, path: Option<&Path>) -> Error {
     let kind = match error.code() {

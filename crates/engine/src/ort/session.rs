@@ -38,7 +38,7 @@ impl Session for OrtSession {
         inputs::check(&self.inputs, inputs)?;
         let values =
             inputs.iter().map(|tensor| value::borrow(tensor)).collect::<Result<Vec<SessionInputValue>>>()?;
-        let results = self.session.run(&values[..]).map_err(error::engine)?;
+        let results = self.session.run(&values[..]).map_err(error::run)?;
         results.into_iter().map(|(_, result)| value::copy(&result)).collect()
     }
 }

@@ -1,5 +1,6 @@
 //! Tensors as ONNX Runtime's values and back: inputs are lent, outputs are copied once.
 
+use ort::AsPointer;
 use ort::session::SessionInputValue;
 use ort::value::{DynValue, Tensor as OrtTensor, TensorElementType, TensorRef, Utf8Data};
 use tintype_core::{DType, Error, ErrorKind, Result, Tensor, TensorData};
@@ -79,6 +80,23 @@ impl Utf8Data for Text {
     }
 }
 
+/// A copy of the `count` strings of `value`: bytes, of which nothing says that they are UTF-8, as the binding wants it.
+#[expect(unsafe_code, reason = "the safe binding refuses what is not UTF-8")]
+fn strings(value: &DynValue, count: usize) -> ort::Result<Vec<Vec<u8>>> {
+    let (api, value) = (ort::api(), value.ptr());
+    let mut length = 0;
+    // SAFETY: `value` is a tensor of strings that is borrowed for as long as this takes.
+    unsafe { ort::Error::result_from_status((api.GetStringTensorDataLength)(value, &mut length)) }?;
+    let (mut bytes, mut starts) = (vec![0u8; length], vec![0; count]);
+    // SAFETY: as above; both buffers are as long as is said.
+    unsafe {
+        let (bytes, starts) = (bytes.as_mut_ptr().cast(), starts.as_mut_ptr());
+        ort::Error::result_from_status((api.GetStringTensorContent)(value, bytes, length, starts, count))
+    }?;
+    starts.push(length);
+    Ok(starts.windows(2).map(|ends| bytes.get(ends[0]..ends[1]).unwrap_or_default().to_vec()).collect())
+}
+
 /// A copy of an output.
 pub(super) fn copy(value: &DynValue) -> Result<Tensor> {
     let found = value.dtype();
@@ -92,8 +110,9 @@ pub(super) fn copy(value: &DynValue) -> Result<Tensor> {
                     (shape, TensorData::$variant(values.to_vec()))
                 })*
                 DType::Bytes => {
-                    let (shape, strings) = value.try_extract_strings().map_err(error::engine)?;
-                    (shape, TensorData::Bytes(strings.into_iter().map(String::into_bytes).collect()))
+                    let shape = found.tensor_shape();
+                    let shape = shape.ok_or_else(|| Error::new(ErrorKind::Engine, "strings without a shape"))?;
+                    (shape, TensorData::Bytes(strings(value, shape.num_elements()).map_err(error::engine)?))
                 }
             }
         };

@@ -18,16 +18,26 @@ pub(super) struct Scan {
     pub(super) models: BTreeMap<String, PathBuf>,
     /// Names in more than one folder.
     pub(super) twice: BTreeSet<String>,
+    /// Directories whose names no model can have, with what is wrong with them.
+    pub(super) nameless: Vec<(String, Error)>,
 }
 
-/// Every model directory of the folders. What has no name for a model, and hidden folders, are passed over.
+/// Every model directory of the folders. Files and hidden folders are passed over.
 pub(super) fn scan(paths: &[PathBuf]) -> Result<Scan> {
     let mut scan = Scan::default();
     for path in paths {
         for entry in fs::read_dir(path).map_err(|e| Error::io(path, e))? {
             let entry = entry.map_err(|e| Error::io(path, e))?;
-            let Some(name) = entry.file_name().to_str().map(str::to_owned) else { continue };
-            let Some(directory) = model_in(path, &name) else { continue };
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let Some(directory) = model_in(path, &name) else {
+                if let Err(error) = check_name(&name)
+                    && !name.starts_with('.')
+                    && entry.path().is_dir()
+                {
+                    scan.nameless.push((name, error));
+                }
+                continue;
+            };
             if scan.models.insert(name.clone(), directory).is_some() {
                 scan.twice.insert(name);
             }
@@ -42,11 +52,12 @@ pub(super) fn scan(paths: &[PathBuf]) -> Result<Scan> {
 /// The directory of the model `name`, without a look at any other.
 ///
 /// # Errors
-/// `UnknownModel` when no folder has it, `InvalidConfig` when several do.
+/// `InvalidArgument` for what is no name, `UnknownModel` when no folder has it, `InvalidConfig` when several do.
 pub(super) fn find(paths: &[PathBuf], name: &str) -> Result<PathBuf> {
+    check_name(name)?;
     let mut found = paths.iter().filter_map(|path| model_in(path, name));
     let directory = found.next().ok_or_else(|| {
-        let message = format!("failed to load '{name}', no version is available");
+        let message = format!("failed to load '{name}', failed to poll from model repository");
         Error::new(ErrorKind::UnknownModel, message).with_hint("no repository has a folder of that name")
     })?;
     match found.next() {
@@ -129,9 +140,12 @@ mod tests {
         assert!(found.twice.contains("b"));
         assert_eq!(find(&paths, "a").unwrap(), root.path().join("a"));
         assert_eq!(find(&paths, "b").unwrap_err().kind(), ErrorKind::InvalidConfig);
-        for name in ["c", "file", ".git", "no name", "", "..", "../x", "a/1"] {
-            assert_eq!(find(&paths, name).unwrap_err().kind(), ErrorKind::UnknownModel, "{name}");
+        for (name, kind) in ["c", "file"].map(|name| (name, ErrorKind::UnknownModel)).into_iter().chain(
+            [".git", "no name", "", "..", "../x", "a/1"].map(|name| (name, ErrorKind::InvalidArgument)),
+        ) {
+            assert_eq!(find(&paths, name).unwrap_err().kind(), kind, "{name}");
         }
+        assert_eq!(found.nameless.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["no name"]);
         assert_eq!(scan(&[root.path().join("missing")]).unwrap_err().kind(), ErrorKind::NotFound);
     }
 

@@ -41,6 +41,50 @@ async fn an_ensemble_feeds_its_models_into_each_other() {
 }
 
 #[tokio::test]
+async fn an_ensemble_that_is_named_at_the_start_brings_its_steps() {
+    let place = Place::new(Control::Explicit(vec!["both".into()]));
+    with_ensemble(&place);
+    assert_eq!(place.runtime.start_repository().await.unwrap().len(), 0);
+    assert_eq!(place.index(), ["both 1 READY", "one 1 READY", "ten 1 READY"]);
+    place.runtime.unload_model("both", true).await.unwrap();
+    until("all are gone", || place.index().iter().all(|line| line.ends_with("UNAVAILABLE unloaded"))).await;
+}
+
+#[tokio::test]
+async fn a_step_goes_with_the_last_ensemble_that_needs_it_unless_it_was_loaded_for_itself() {
+    let place = Place::explicit();
+    with_ensemble(&place);
+    place.put("again/config.pbtxt", ENSEMBLE).put("again/1/.gitkeep", "");
+    place.load("both").await.unwrap();
+    place.load("again").await.unwrap();
+    place.load("ten").await.unwrap();
+    place.runtime.unload_model("both", true).await.unwrap();
+    until("it is gone", || place.index()[1] == "both 1 UNAVAILABLE unloaded").await;
+    assert_eq!(place.index(), ["again 1 READY", "both 1 UNAVAILABLE unloaded", "one 1 READY", "ten 1 READY"]);
+    place.runtime.unload_model("again", true).await.unwrap();
+    until("its step is gone", || place.index()[2] == "one 1 UNAVAILABLE unloaded").await;
+    assert_eq!(place.index()[3], "ten 1 READY");
+}
+
+#[tokio::test]
+async fn an_ensemble_whose_step_is_missing_says_which() {
+    let place = Place::explicit();
+    with_ensemble(&place);
+    place.remove("ten");
+    place.put("nine/config.pbtxt", &ENSEMBLE.replace("'one' model_version: -1", "'one' model_version: 9"));
+    place.put("nine/1/.gitkeep", "").put("ten/1/model.onnx", "no number");
+    let error = place.load("both").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.message().starts_with("step `ten`: "), "{error}");
+    assert!(place.index()[0].starts_with("both  UNAVAILABLE step `ten`: "), "{:?}", place.index());
+    place.put("ten/1/model.onnx", "10");
+    place.load("both").await.unwrap();
+    let error = place.load("nine").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.message().ends_with("depends on 'one' whose required version 9 is not loaded"), "{error}");
+}
+
+#[tokio::test]
 async fn loading_an_ensemble_loads_its_steps_and_unloading_it_may_unload_them() {
     let place = Place::explicit();
     with_ensemble(&place);

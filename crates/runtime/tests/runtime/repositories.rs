@@ -62,7 +62,7 @@ impl Place {
         self
     }
 
-    fn remove(&self, folder: &str) {
+    pub fn remove(&self, folder: &str) {
         fs::remove_dir_all(self.folder.path().join(folder)).expect("the folder is ours");
     }
 
@@ -120,6 +120,10 @@ async fn on_request_models_come_and_go() {
     let error = place.ask("a", None).await.unwrap_err();
     assert_eq!(error.message(), "Request for unknown model: 'a' has no available versions");
     until("it is unloaded", || place.index() == ["a 1 UNAVAILABLE unloaded"]).await;
+    assert!(place.runtime.is_ready(), "nothing is missing that should be there");
+    let error = place.ask("a", Some(1)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotReady);
+    assert_eq!(error.message(), "Request for unknown model: 'a' version 1 is not at ready state");
     place.load("a").await.unwrap();
     assert_eq!(place.ask("a", None).await.unwrap(), 1.0);
     assert_eq!(place.load("nobody").await.unwrap_err().kind(), ErrorKind::UnknownModel);
@@ -127,6 +131,36 @@ async fn on_request_models_come_and_go() {
         place.runtime.unload_model("nobody", false).await.unwrap_err().kind(),
         ErrorKind::UnknownModel
     );
+}
+
+#[tokio::test]
+async fn who_loads_a_model_reads_what_is_wrong_with_advice_and_without_the_servers_folders() {
+    let place = Place::explicit();
+    let root = place.folder.path().display().to_string();
+    place.put("python/1/model.py", "").put("python/config.pbtxt", "backend: 'python'");
+    place.put("typo/1/model.onnx", "1").put("typo/config.pbtxt", "max_batch_sise: 4");
+    place.put("pair/1/model.onnx", "1").put("pair/config.pbtxt", "backend: 'onnxruntime' platform: 'other'");
+    place.put("none/config.pbtxt", "").put("empty/1/config", "");
+    for (name, says) in [
+        ("python", "name the file in a `tintype.toml`"),
+        ("typo", "`typo/config.pbtxt`: line 1, column 1: "),
+        ("pair", "unexpected 'platform' and 'backend' pair, got:other, onnxruntime"),
+        ("none", "failed to load 'none': at least one version must be available under the version policy"),
+        ("empty", "`empty/1` has no `model.onnx`"),
+    ] {
+        let error = place.load(name).await.unwrap_err();
+        assert!(error.message().contains(says), "{error}");
+        let index = place.index();
+        let line = index.iter().find(|line| line.starts_with(name)).unwrap();
+        assert!(line.contains("UNAVAILABLE"), "{line}");
+        for text in [error.message(), line] {
+            assert!(!text.contains(&root), "{text}");
+        }
+    }
+    let files = ["file:1/model.onnx", "file:1/model.onnx/x"].map(|path| (path.to_owned(), "1".into()));
+    let overrides = Overrides { config: Some("{}".into()), files: files.into() };
+    let error = place.runtime.load_model("m", overrides).await.unwrap_err();
+    assert!(error.message().starts_with("`1/model.onnx/x`: "), "{error}");
 }
 
 #[tokio::test]
@@ -215,8 +249,10 @@ async fn polling_sees_what_changed() {
     assert_eq!(place.runtime.poll().await.unwrap().len(), 1);
     assert_eq!(place.ask("a", None).await.unwrap(), 22.0, "the old goes on");
     assert!(place.runtime.poll().await.unwrap().is_empty(), "it is not tried again until it changes");
+    assert!(place.runtime.is_ready());
     place.remove("b");
     place.runtime.poll().await.unwrap();
+    assert!(place.runtime.is_ready(), "it went on purpose");
     assert_eq!(place.ask("b", None).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 

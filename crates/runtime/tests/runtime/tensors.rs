@@ -114,6 +114,19 @@ async fn statistics_are_tritons() {
 }
 
 #[tokio::test]
+async fn a_batch_of_several_requests_is_told_of_once() {
+    let pbtxt = "max_batch_size: 4 dynamic_batching { preferred_batch_size: 2 max_queue_delay_microseconds: 60000000 }";
+    let runtime = echo(pbtxt, &config());
+    let ask = async || runtime.admit_version("m", None, 0)?.infer(tensors(&[1.0, 2.0])).await;
+    let (first, second) = tokio::join!(ask(), ask());
+    first.and(second).unwrap();
+    let stats = &runtime.statistics(Some("m"), None).unwrap()[0];
+    let batches: Vec<_> =
+        stats.batches.iter().map(|(&size, batch)| (size, batch.compute_infer.count)).collect();
+    assert_eq!((stats.inference_count, stats.execution_count, batches), (2, 1, vec![(2, 1)]));
+}
+
+#[tokio::test]
 async fn latencies_are_told_in_the_kinds_of_metrics_that_are_asked_for() {
     let spec = TensorSpec { name: "x".into(), dtype: DType::F32, shape: vec![None, Some(2)] };
     let model = MockModel::echo(vec![spec]).output_names(["y"]);

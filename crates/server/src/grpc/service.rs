@@ -29,7 +29,8 @@ pub(super) struct Service {
 /// # Errors
 /// `InvalidArgument` for what is not a number.
 pub(super) fn version(text: &str) -> Result<Option<u64>> {
-    if text.is_empty() {
+    // As in configurations, -1 is the highest one.
+    if matches!(text, "" | "-1") {
         return Ok(None);
     }
     let version = text.parse().map(Some);
@@ -144,7 +145,7 @@ impl GrpcInferenceService for Service {
         let app = &*self.app;
         let work = async {
             no_repository_name(&asked.repository_name)?;
-            let models = repository::index(app, asked.ready);
+            let models = repository::index(app, asked.ready).await?;
             Ok(RepositoryIndexResponse { models: models.into_iter().map(Into::into).collect() })
         };
         self.call("RepositoryIndex", Family::ModelRepository).answer(&metadata, work).await

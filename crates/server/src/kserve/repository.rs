@@ -1,14 +1,22 @@
 //! Index, load and unload, for both front ends.
 
 use tintype_api::kserve::repository::{IndexEntry, Load};
-use tintype_core::Result;
+use tintype_core::{Error, ErrorKind, Result};
 use tintype_runtime::Overrides;
 
 use crate::app::App;
 
 /// Every version of every model; only those that are ready where `only_ready`.
-pub(crate) fn index(app: &App, only_ready: bool) -> Vec<IndexEntry> {
-    let entries = app.runtime.index().into_iter().filter(|entry| !only_ready || entry.state == "READY");
+///
+/// # Errors
+/// `Internal` when listing them panics.
+pub(crate) async fn index(app: &App, only_ready: bool) -> Result<Vec<IndexEntry>> {
+    let runtime = app.runtime.clone();
+    // Folders of thousands of models take long to read, and this thread moves everybody's bytes.
+    let listed = tokio::task::spawn_blocking(move || runtime.index()).await;
+    let listed = listed
+        .map_err(|error| Error::new(ErrorKind::Internal, "listing the models panicked").with_source(error))?;
+    let entries = listed.into_iter().filter(|entry| !only_ready || entry.state == "READY");
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let entries = entries.map(|entry| IndexEntry {
         version: entry.version.map(|version| version.to_string()),
@@ -16,7 +24,7 @@ pub(crate) fn index(app: &App, only_ready: bool) -> Vec<IndexEntry> {
         reason: text(&entry.reason),
         name: entry.name,
     });
-    entries.collect()
+    Ok(entries.collect())
 }
 
 /// Loads a model, or loads it again.

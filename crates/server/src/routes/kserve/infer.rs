@@ -91,7 +91,7 @@ fn header_length(headers: &HeaderMap) -> Result<Option<usize>, Refusal> {
     let length = value.to_str().ok().and_then(|text| text.trim().parse().ok());
     length.map(Some).ok_or_else(|| {
         let found = String::from_utf8_lossy(value.as_bytes());
-        invalid(format!("'Infer-Header-Content-Length' header: expected a number of bytes, found '{found}'"))
+        invalid(format!("Unable to parse Inference-Header-Content-Length, got: {found}"))
     })
 }
 

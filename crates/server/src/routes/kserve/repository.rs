@@ -18,7 +18,7 @@ pub(crate) async fn index(
     request: Request,
 ) -> Result<Json<Vec<IndexEntry>>, Refusal> {
     let only_ready = only_ready(&body::whole(request, &app.config).await?)?;
-    Ok(Json(repository::index(&app, only_ready)))
+    Ok(Json(repository::index(&app, only_ready).await?))
 }
 
 pub(crate) async fn load(
