@@ -78,7 +78,11 @@ pub(crate) fn write(path: &Path, arrays: &[Array], state: &impl Serialize) -> Re
     written.map_err(|e| {
         // Half a file is of no use, and takes room that the next one may need.
         let _ = std::fs::remove_file(&partial);
-        Error::io(path, e).with_hint("the checkpoint before it is still there")
+        let error = Error::io(path, e);
+        if path.is_file() {
+            return error.with_hint("the checkpoint before it is still there: `--resume` goes on from it");
+        }
+        error
     })
 }
 

@@ -146,6 +146,8 @@ pub struct EpochReport {
     pub learning_rate: f64,
     /// Training images a second.
     pub images_per_second: f64,
+    /// Seconds that steps waited for their images.
+    pub waited_seconds: f64,
     /// Seconds the epoch took, validation included.
     pub seconds: f64,
     /// Whether this is the best epoch so far.

@@ -15,11 +15,7 @@ use crate::config::AugmentConfig;
 use crate::data::{Dataset, Origin, Sample};
 use crate::event::{Subscriber, TrainEvent};
 use crate::pass::{Watch, over_files};
-use crate::split::{Split, require_both};
-
-/// Images may take this many bytes before they are decoded anew each epoch: a share of memory that any machine which
-/// trains has to spare.
-const CACHE_BYTES: usize = 1 << 30;
+use crate::split::{ContentHash, Split, require_both};
 
 /// Labelled rows of one shape.
 #[derive(Debug)]
@@ -32,6 +28,8 @@ pub(crate) struct Examples {
     pub rows: Rows,
     /// How the rows of a batch are mixed.
     pub mix: Option<Mix>,
+    /// What was in the file of each row, by which a training that goes on knows its images again.
+    pub contents: Vec<ContentHash>,
 }
 
 /// Where the rows are.
@@ -58,7 +56,7 @@ impl Examples {
     /// Rows in memory.
     #[cfg(test)]
     pub fn in_memory(shape: Vec<usize>, classes: Vec<usize>, rows: Vec<f32>) -> Self {
-        Self { shape, classes, rows: Rows::Memory(rows), mix: None }
+        Self { shape, classes, rows: Rows::Memory(rows), mix: None, contents: Vec::new() }
     }
 
     /// How many rows there are.
@@ -101,6 +99,8 @@ pub(crate) struct Preparation {
     pub plan: Plan,
     augmentation: Option<Augmentation>,
     mix: Option<Mix>,
+    /// Bytes of decoded images that may stay in memory.
+    cache: usize,
 }
 
 /// An image that was decoded once.
@@ -115,15 +115,15 @@ pub(crate) enum Decoded {
 }
 
 impl Preparation {
-    /// By `plan`, with the changes of `config`.
+    /// By `plan`, with the changes of `config`, keeping decoded images up to `cache` bytes.
     ///
     /// # Errors
     /// `InvalidArgument` when something is to be changed and the plan makes images of no fixed size.
-    pub fn new(config: &AugmentConfig, plan: Plan) -> Result<Self> {
+    pub fn new(config: &AugmentConfig, plan: Plan, cache: usize) -> Result<Self> {
         let augmentation =
             if config.changes_images() { Some(Augmentation::new(config, &plan)?) } else { None };
         let mix = if config.mixes() { Some(Mix::new(config, &plan)?) } else { None };
-        Ok(Self { plan, augmentation, mix })
+        Ok(Self { plan, augmentation, mix, cache })
     }
 
     /// Decodes every sample once, to know which are readable, and keeps them while they fit.
@@ -141,7 +141,7 @@ impl Preparation {
     ) -> Result<Vec<Result<Decoded>>> {
         let spent = AtomicUsize::new(0);
         let spent = &spent;
-        let keep = move |bytes: usize| spent.fetch_add(bytes, Ordering::Relaxed) + bytes <= CACHE_BYTES;
+        let keep = move |bytes: usize| spent.fetch_add(bytes, Ordering::Relaxed) + bytes <= self.cache;
         let width: usize = self.plan.output_shape().unwrap_or_default().iter().product();
         let workers: Vec<_> = (0..threads)
             .map(|_| {
@@ -202,11 +202,13 @@ pub(crate) struct Sets {
 pub(crate) struct Divided {
     pub data: Dataset,
     pub split: Split,
+    /// One a sample; none for a file that cannot be read.
+    pub hashes: Vec<Option<ContentHash>>,
 }
 
 impl Divided {
-    /// A data set with its split, without what is left for the end.
-    pub fn new(data: &Dataset, split: &Split) -> Self {
+    /// A data set with its split and the hashes that made it, without what is left for the end.
+    pub fn new(data: &Dataset, split: &Split, hashes: &[Option<ContentHash>]) -> Self {
         let left: HashSet<usize> = split.test.iter().copied().collect();
         let used: Vec<usize> = (0..data.samples.len()).filter(|index| !left.contains(index)).collect();
         let places =
@@ -216,6 +218,7 @@ impl Divided {
         Self {
             data: Dataset { classes: data.classes.clone(), samples },
             split: Split { train, val, test: Vec::new(), ..*split },
+            hashes: used.iter().map(|&index| hashes[index]).collect(),
         }
     }
 
@@ -262,7 +265,9 @@ impl Divided {
                 None => in_memory(decoded).unwrap_or(Rows::Memory(Vec::new())),
             };
             let mix = preparation.and_then(|p| p.mix.clone()).filter(|_| learned);
-            Examples { shape: shape.to_vec(), classes: samples().map(|s| s.class).collect(), rows, mix }
+            let classes = samples().map(|s| s.class).collect();
+            let contents = indices.iter().filter_map(|&i| self.hashes[i]).collect();
+            Examples { shape: shape.to_vec(), classes, rows, mix, contents }
         };
         Ok(Sets { train: side(&train, true), val: side(&val, false) })
     }

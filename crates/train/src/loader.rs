@@ -7,6 +7,7 @@ mod order;
 
 use std::ops::ControlFlow;
 use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use tintype_core::{Error, ErrorKind, Result, Scratch, Tensor};
 
@@ -29,7 +30,7 @@ pub(crate) struct Batch {
     pub mixed: Option<Mixed>,
 }
 
-/// Calls `consume` with each batch of `order`, in order, until it breaks.
+/// Calls `consume` with each batch of `order`, in order, until it breaks; says how long it waited for batches in all.
 ///
 /// # Errors
 /// What `consume` returns; what reading a file returns.
@@ -38,7 +39,7 @@ pub(crate) fn for_batches(
     order: &Order,
     threads: usize,
     mut consume: impl FnMut(Batch) -> Result<ControlFlow<()>>,
-) -> Result<()> {
+) -> Result<Duration> {
     // Copying rows is no work for several.
     let threads = if matches!(examples.rows, Rows::Memory(_)) { 1 } else { threads.max(1) };
     std::thread::scope(|scope| {
@@ -56,10 +57,13 @@ pub(crate) fn for_batches(
                 }
             }));
         }
+        let mut waited = Duration::ZERO;
         let mut result = Ok(());
         for place in 0..order.batches.len() {
             // A thread that is gone without a word has panicked; joining it below says so.
+            let began = Instant::now();
             let Ok(batch) = receivers[place % threads].recv() else { break };
+            waited += began.elapsed();
             match batch.and_then(&mut consume) {
                 Ok(ControlFlow::Continue(())) => {}
                 Ok(ControlFlow::Break(())) => break,
@@ -73,7 +77,7 @@ pub(crate) fn for_batches(
         for worker in workers {
             worker.join().map_err(|_| Error::new(ErrorKind::Internal, "a loading thread panicked"))?;
         }
-        result
+        result.map(|()| waited)
     })
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use tintype_core::package::{MarOptions, check_name};
-use tintype_core::{ModelSource, Package, Result};
+use tintype_core::{ErrorKind, ModelSource, Package, Result};
 use tintype_engine::Backend;
 
 use crate::checkpoint::Checkpoints;
@@ -63,7 +63,7 @@ pub fn train(
     let split = split(&data, &hashes, &Division { val_fraction, folds, fold, seed: config.seed })?;
     let facts = facts(&data, &split);
     subscriber.on_event(&TrainEvent::Data(facts.clone()));
-    let divided = Divided::new(&data, &split);
+    let divided = Divided::new(&data, &split, &hashes);
 
     let mut job = Job { config, backend, place, divided: &divided, stop, checkpoints: None, began };
     let ready = job.make_ready()?;
@@ -105,7 +105,11 @@ pub fn train(
         summary: trained.summary,
         confusion,
     };
-    left.finish(package(config, trained, &facts), &divided, backend, subscriber)
+    let package = package(config, trained, &facts);
+    left.finish(package, &divided, backend, subscriber).map_err(|error| match error.kind() {
+        ErrorKind::Io => error.with_hint("its checkpoints are there: `--resume` goes on from them"),
+        _ => error,
+    })
 }
 
 /// A training that came to its end, before anything but its log is written.
@@ -130,7 +134,7 @@ impl Left<'_> {
         subscriber: &mut dyn Subscriber,
     ) -> Result<Outcome> {
         let Self { config, facts, findings, run_dir, mut board, summary, confusion } = self;
-        let Divided { data, split } = divided;
+        let Divided { data, split, .. } = divided;
         let samples = split.val.iter().map(|&i| data.samples[i].clone()).collect();
         let held_out = Dataset { classes: data.classes.clone(), samples };
         // What was trained is worth keeping, also for one who has asked to stop.

@@ -25,8 +25,19 @@ use crate::event::{Subscriber, TrainEvent};
 
 /// Where a run's directory is to be: `run_dir`, or `runs/<name>/<time>` under the working directory.
 pub(crate) fn path(config: &TrainConfig) -> PathBuf {
-    let timed = || Path::new("runs").join(&config.name).join(timestamp(SystemTime::now()));
+    let timed = || unused(&Path::new("runs").join(&config.name), &timestamp(SystemTime::now()));
     config.run_dir.clone().unwrap_or_else(timed)
+}
+
+/// `<folder>/<name>`, or `<name>_2` and so on where others began in the same second.
+fn unused(folder: &Path, name: &str) -> PathBuf {
+    let mut path = folder.join(name);
+    let mut number = 1;
+    while path.exists() {
+        number += 1;
+        path = folder.join(format!("{name}_{number}"));
+    }
+    path
 }
 
 /// Makes the run's directory.
@@ -34,7 +45,7 @@ pub(crate) fn path(config: &TrainConfig) -> PathBuf {
 /// # Errors
 /// `InvalidArgument` when it exists and is not empty; `Io`.
 pub(crate) fn create(config: &TrainConfig) -> Result<PathBuf> {
-    let path = path(config);
+    let Some(path) = config.run_dir.clone() else { return create_new(|| path(config)) };
     std::fs::create_dir_all(&path).map_err(|e| Error::io(&path, e))?;
     let mut entries = std::fs::read_dir(&path).map_err(|e| Error::io(&path, e))?;
     if entries.next().is_some() {
@@ -45,6 +56,21 @@ pub(crate) fn create(config: &TrainConfig) -> Result<PathBuf> {
         .with_hint("choose another `run_dir`, or none for a new one"));
     }
     Ok(path)
+}
+
+/// Makes the directory that `path` says, which is another each time that somebody else was faster.
+fn create_new(path: impl Fn() -> PathBuf) -> Result<PathBuf> {
+    loop {
+        let path = path();
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent).map_err(|e| Error::io(parent, e))?;
+        }
+        match std::fs::create_dir(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(e) => return Err(Error::io(&path, e)),
+        }
+    }
 }
 
 /// The directory of a run that begins ([`create`]) or goes on: then it must have a checkpoint.
@@ -192,6 +218,15 @@ mod tests {
         for (seconds, expected) in table {
             assert_eq!(timestamp(UNIX_EPOCH + Duration::from_secs(seconds)), expected);
         }
+    }
+
+    #[test]
+    fn runs_of_one_second_have_directories_of_their_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("runs/cats");
+        let made = || create_new(|| unused(&folder, "2026-01-31_13-45-09")).unwrap();
+        let names = [made(), made(), made()].map(|path| path.file_name().unwrap().to_owned());
+        assert_eq!(names, ["2026-01-31_13-45-09", "2026-01-31_13-45-09_2", "2026-01-31_13-45-09_3"]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::checkpoint::Checkpoints;
 use crate::config::{Scope, TrainConfig};
 use crate::event::{Subscriber, Summary};
 use crate::examples::{Divided, Sets};
+use crate::loss::Criterion;
 use crate::metrics::Confusion;
 use crate::pass::Stop;
 use crate::place::Place;
@@ -68,8 +69,10 @@ impl Job<'_> {
     /// Opens or builds the model and checks that it can be trained.
     ///
     /// # Errors
-    /// Those of [`head::Frozen::open`] and [`all::Network::build`].
+    /// Those of [`head::Frozen::open`], [`all::Network::build`] and [`Criterion::new`].
     pub fn make_ready(&self) -> Result<Ready> {
+        // The loss as such is made of the images that can be read; whether it fits the classes is known now.
+        Criterion::new(&self.config.trainer, &vec![1; self.classes()])?;
         match self.config.scope {
             Scope::Head => head::Frozen::open(self.config).map(|frozen| Ready::Head(Box::new(frozen))),
             Scope::All => {

@@ -103,7 +103,7 @@ impl<'a> Trainer<'a> {
         while !early && self.goes_on(&state) {
             let epoch_began = Instant::now();
             self.enter_stage(&mut state)?;
-            let rate = self.epoch(&mut state, &criterion, &mut clock, subscriber)?;
+            let pass = self.epoch(&mut state, &criterion, &mut clock, subscriber)?;
             early = self.stop.is_requested();
             if early {
                 self.save_last(&mut state)?;
@@ -124,8 +124,9 @@ impl<'a> Trainer<'a> {
                 val_accuracy: validated.plain.accuracy(),
                 ema_val_loss: validated.average.as_ref().map(|(_, tally)| tally.loss()),
                 ema_val_accuracy: validated.average.as_ref().map(|(_, tally)| tally.accuracy()),
-                learning_rate: rate,
+                learning_rate: pass.rate,
                 images_per_second,
+                waited_seconds: pass.waited.as_secs_f64(),
                 seconds: epoch_began.elapsed().as_secs_f64(),
                 best: better,
             };

@@ -283,7 +283,12 @@ fn a_stopped_run_resumes_to_what_it_would_have_become() {
     assert!(error.message().contains("is of another network"), "{error}");
     assert_eq!(bytes(&resumed), bytes(&whole), "a refusal changes nothing");
     let nothing = format!("resume={}", dir.path().join("data").display());
-    assert!(run(&nothing, &mut Seen::default()).is_err());
+    let error = run(&nothing, &mut Seen::default()).unwrap_err();
+    assert!(error.message().contains("is no training run: it has no `config.yaml`"), "{error}");
+    let error = run(&format!("{word} optim=sgd"), &mut Seen::default()).unwrap_err();
+    assert!(error.message().contains("keeps its `optim`"), "{error}");
+    let latest = format!("resume={}/latest trainer.epochs=4", dir.path().display());
+    assert_eq!(run(&latest, &mut Seen::default()).unwrap().run_dir, stopped.run_dir);
 }
 
 #[test]
@@ -307,6 +312,11 @@ fn what_cannot_be_trained_is_refused_before_anything_is_written() {
             "expected at least 2 classes",
         ),
         (format!("{base} scope=all preprocess=clip spec=x"), ErrorKind::InvalidConfig, "exclude each other"),
+        (
+            format!("{base} scope=all trainer.class_weights=[1,2]"),
+            ErrorKind::InvalidConfig,
+            "expected 3 numbers, found 2",
+        ),
     ];
     for (words, kind, message) in table {
         let error = run(&words, &mut Seen::default()).expect_err(&words);

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::latest::latest;
+use super::latest::newest_run;
 use super::{CONFIG_FILE, MODEL_FILE, SPEC_FILE, name, quoted};
 use crate::{Error, ErrorKind, Result};
 
@@ -38,7 +38,7 @@ impl VersionDir {
 
 /// Looks at `path` and says what it is.
 pub(super) fn locate(path: &Path) -> Result<Location> {
-    let path = &latest(path)?;
+    let path = &newest_run(path, "model")?;
     let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
     if metadata.is_dir() { locate_in_directory(path).map(Location::Version) } else { locate_file(path) }
 }

@@ -27,6 +27,7 @@ use std::sync::Arc;
 pub use archive::ArchiveLimits;
 pub use configured::{read_config, read_output_labels};
 pub use contents::{Check, Contents, Format, PackagedFile};
+pub use latest::newest_run;
 pub use locate::versions;
 pub use mar::MarOptions;
 pub use name::{check_name, check_version};

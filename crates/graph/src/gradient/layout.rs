@@ -95,10 +95,14 @@ pub(super) fn slice(tape: &mut Tape, node: &NodeProto, dy: &str) -> Result<()> {
             dx = tape.reversed(&dx, axis);
         }
         let step = range.step.unsigned_abs() as usize;
-        dx = apart(tape, &dx, axis, step);
         // The first element in the input's order, and how far the last reaches.
         let span = (range.count - 1) * step + 1;
         let first = if range.step < 0 { range.start + 1 - span } else { range.start };
+        if step > 1 && axis + 1 == shape.len() && tape.scatters(range.count, shape[axis]) {
+            dx = tape.scattered(&dx, [first, step, shape[axis]]);
+            break;
+        }
+        dx = apart(tape, &dx, axis, step);
         dx = tape.between_zeros(&dx, axis, first, shape[axis] - first - span);
     }
     tape.add(&x, dx);

@@ -11,6 +11,8 @@ use tintype_train::{
 
 /// How often a pass over images is worth a plain line.
 const LINE_EVERY: Duration = Duration::from_secs(5);
+/// The share of an epoch from which on waiting for images is worth a word.
+const WAITED_LONG: f64 = 0.05;
 
 /// A subscriber that draws.
 #[derive(Debug)]
@@ -133,7 +135,8 @@ fn data_line(facts: &DataFacts) -> String {
 }
 
 fn epoch_line(report: &EpochReport) -> String {
-    format!(
+    let waited = report.waited_seconds / report.seconds.max(1e-9);
+    let mut line = format!(
         "epoch {:>3}/{}  loss {:.4}  accuracy {:.2} %  validation loss {:.4}  accuracy {:.2} %{}  {:.0} images/s",
         report.epoch,
         report.epochs,
@@ -143,7 +146,11 @@ fn epoch_line(report: &EpochReport) -> String {
         100.0 * report.val_accuracy,
         if report.best { " *" } else { "  " },
         report.images_per_second,
-    )
+    );
+    if waited >= WAITED_LONG {
+        line += &format!("  {:.0} % of the time waiting for images", 100.0 * waited);
+    }
+    line
 }
 
 fn summary_line(summary: &Summary) -> String {
@@ -182,5 +189,27 @@ mod tests {
         assert_eq!(data_line(&facts), "2 classes, 12 images to learn from, 3 held out");
         let line = data_line(&DataFacts { duplicates: 3, conflicts: 1, ..facts });
         assert!(line.ends_with(", 3 duplicates (1 in another class)"), "{line}");
+    }
+
+    #[test]
+    fn waiting_for_images_is_told_where_it_is_long() {
+        let report = EpochReport {
+            epoch: 1,
+            epochs: 2,
+            train_loss: 0.5,
+            train_accuracy: 0.75,
+            val_loss: 0.25,
+            val_accuracy: 1.0,
+            ema_val_loss: None,
+            ema_val_accuracy: None,
+            learning_rate: 0.1,
+            images_per_second: 100.0,
+            waited_seconds: 0.04,
+            seconds: 1.0,
+            best: true,
+        };
+        assert!(epoch_line(&report).ends_with("100.00 % *  100 images/s"), "{}", epoch_line(&report));
+        let line = epoch_line(&EpochReport { waited_seconds: 0.5, ..report });
+        assert!(line.ends_with("images/s  50 % of the time waiting for images"), "{line}");
     }
 }

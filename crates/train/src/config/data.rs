@@ -27,10 +27,18 @@ pub struct DataConfig {
     /// Whether every image is looked at before anything is learned.
     #[serde(default = "yes")]
     pub examine: bool,
+    /// MiB of decoded images that stay in memory; what is more is decoded again in each epoch (`scope=all`).
+    #[serde(default = "cache")]
+    pub cache: usize,
 }
 
 fn yes() -> bool {
     true
+}
+
+/// A share of memory that any machine which trains has to spare.
+fn cache() -> usize {
+    1024
 }
 
 impl DataConfig {

@@ -62,7 +62,7 @@ fn a_consumers_error_ends_the_loader() {
 }
 
 /// Nine drawn photos, changed in every way, learned from but for the last.
-fn changing(folder: &std::path::Path) -> Examples {
+fn changing(folder: &std::path::Path, cache: usize) -> Examples {
     let samples: Vec<Sample> = (0..9)
         .map(|i| {
             let path = folder.join(format!("{i}.jpg"));
@@ -72,7 +72,8 @@ fn changing(folder: &std::path::Path) -> Examples {
         .collect();
     let data = Dataset { classes: vec!["a".into(), "b".into()], samples };
     let split = Split { train: (0..8).collect(), val: vec![8], ..Split::default() };
-    let divided = Divided { data, split };
+    let hashes = vec![None; data.samples.len()];
+    let divided = Divided { data, split, hashes };
     let spec = PreprocessSpec { resize: Some(Resize::Exact([16, 16])), ..PreprocessSpec::default() };
     let plan = Plan::new(spec, Limits::default()).unwrap();
     let config = AugmentConfig {
@@ -83,7 +84,7 @@ fn changing(folder: &std::path::Path) -> Examples {
         mixup: 0.4,
         ..AugmentConfig::default()
     };
-    let preparation = Preparation::new(&config, plan).unwrap();
+    let preparation = Preparation::new(&config, plan, cache).unwrap();
     let stop = Stop::default();
     let mut watch = Watch { what: ImagesPass::Decode, subscriber: &mut (), stop: &stop };
     let decoded = preparation.decode(&divided.data.samples, &divided.learned(), 2, &mut watch).unwrap();
@@ -93,11 +94,9 @@ fn changing(folder: &std::path::Path) -> Examples {
 #[test]
 fn rows_do_not_depend_on_threads_nor_on_where_the_images_are() {
     let folder = tempfile::tempdir().unwrap();
-    let kept = changing(folder.path());
-    let mut filed = changing(folder.path());
-    let Rows::Changing { originals, .. } = &mut filed.rows else { panic!("expected changing rows") };
-    assert!(matches!(originals, Originals::Pictures(_)), "a few photos fit into memory");
-    *originals = Originals::Files((0..8).map(|i| folder.path().join(format!("{i}.jpg")).into()).collect());
+    let (kept, filed) = (changing(folder.path(), 1 << 20), changing(folder.path(), 40 * 50 * 3));
+    assert!(matches!(kept.rows, Rows::Changing { originals: Originals::Pictures(_), .. }), "all fit");
+    assert!(matches!(filed.rows, Rows::Changing { originals: Originals::Files(_), .. }), "one fits");
 
     let order = Order::shuffled(8, 2, MOMENT, Stream::Order);
     let values = |batches: &[Batch]| -> Vec<Vec<f32>> {

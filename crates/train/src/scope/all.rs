@@ -104,7 +104,7 @@ impl Network {
     pub fn train(self, job: &Job, subscriber: &mut dyn Subscriber) -> Result<Trained> {
         let samples = &job.divided.data.samples;
         let mut watch = Watch { what: ImagesPass::Decode, subscriber, stop: job.stop };
-        let preparation = Preparation::new(&job.config.augment, self.plan)?;
+        let preparation = Preparation::new(&job.config.augment, self.plan, job.config.data.cache << 20)?;
         let learned = job.divided.learned();
         let decoded = preparation.decode(samples, &learned, job.config.threads(), &mut watch)?;
         let sets = job.divided.sets(decoded, &self.shape, Some(&preparation), subscriber)?;

@@ -1,7 +1,7 @@
 //! One pass over the training rows.
 
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tintype_core::{Error, ErrorKind, Result};
 
@@ -12,15 +12,23 @@ use crate::event::{StepReport, Subscriber, TrainEvent};
 use crate::loader::{Order, for_batches};
 use crate::loss::Criterion;
 
+/// What an epoch's steps came to, beside what they learned.
+pub(super) struct Pass {
+    /// The last learning rate.
+    pub rate: f64,
+    /// How long steps waited for their images.
+    pub waited: Duration,
+}
+
 impl Trainer<'_> {
-    /// Makes the steps that the epoch still has, or as many as a stop lets it; returns the last learning rate.
+    /// Makes the steps that the epoch still has, or as many as a stop lets it.
     pub(super) fn epoch(
         &self,
         state: &mut State<'_>,
         criterion: &Criterion,
         clock: &mut Clock,
         subscriber: &mut dyn Subscriber,
-    ) -> Result<f64> {
+    ) -> Result<Pass> {
         let began = Instant::now();
         let epoch = state.epoch + 1;
         let order = self.order(epoch, state.stepper.batch);
@@ -29,7 +37,7 @@ impl Trainer<'_> {
         let accumulate = self.config.trainer.accumulate;
         let already = state.progress.count();
         let mut rate = self.rate(state, state.done, steps);
-        for_batches(self.train, &order, self.config.threads(), |batch| {
+        let waited = for_batches(self.train, &order, self.config.threads(), |batch| {
             let targets = criterion.targets(&batch.classes, batch.mixed)?;
             // The graph's random numbers follow from the place in the training alone.
             let seed = (self.config.seed << 32).wrapping_add(((epoch - 1) * steps + state.done) as u64);
@@ -61,7 +69,7 @@ impl Trainer<'_> {
             let stops = moves && self.stop.is_requested();
             Ok(if stops { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        Ok(rate)
+        Ok(Pass { rate, waited })
     }
 
     /// The order of an epoch's rows in batches.

@@ -147,7 +147,7 @@ impl<'a> Trainer<'a> {
         write(&checkpoints.best(), &arrays, &saved)
     }
 
-    /// What tells one training set from another: the shape, and the classes in their order.
+    /// What tells one training set from another: the shape, and classes and files in their order.
     fn rows(&self) -> String {
         let mut digest = Sha256::new();
         for examples in [self.train, self.val] {
@@ -155,6 +155,7 @@ impl<'a> Trainer<'a> {
                 digest.update(number.to_le_bytes());
             }
             digest.update(u64::MAX.to_le_bytes());
+            examples.contents.iter().for_each(|content| digest.update(content));
         }
         digest.update(self.config.seed.to_le_bytes());
         digest.update(self.config.trainer.batch_size.to_le_bytes());

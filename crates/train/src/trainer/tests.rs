@@ -195,7 +195,8 @@ fn a_resumed_training_is_the_uninterrupted_one_bit_for_bit() {
     let mut whole = Seen::default();
     let expected = fit(&config(STATEFUL), &train, &val, &mut whole).unwrap();
     let kept = |seen: &Seen| -> Vec<EpochReport> {
-        let timeless = |e: &EpochReport| EpochReport { seconds: 0.0, images_per_second: 0.0, ..*e };
+        let timeless =
+            |e: &EpochReport| EpochReport { seconds: 0.0, images_per_second: 0.0, waited_seconds: 0.0, ..*e };
         seen.epochs.iter().map(timeless).collect()
     };
     let steps = whole.steps.len();
@@ -259,6 +260,9 @@ fn checkpoints_of_other_trainings_are_refused() {
     fewer.classes.swap(0, 1);
     fewer.classes[0] = (fewer.classes[0] + 1) % 3;
     assert!(refused(&linear, &resumed, &fewer).contains("other images"));
+    let mut changed = reference().1;
+    changed.contents = vec![[7; 32]];
+    assert!(refused(&linear, &resumed, &changed).contains("other images"));
     let mut sgd = resumed.clone();
     sgd.optim.name = crate::config::OptimName::Sgd;
     assert!(refused(&linear, &sgd, &train).contains("another optimizer"));

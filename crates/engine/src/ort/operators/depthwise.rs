@@ -3,9 +3,14 @@
 use ort::value::TensorElementType::Float32;
 use tintype_core::Result;
 
+use super::correlate::{LANES, alone};
 use super::kernel::{Attributes, Call, Kernel, Like, Type};
+use super::phases::{Phases, Window};
 use super::threads::{Threads, chunks, misfit, require_len};
-use super::wide::{LANES, total, wide};
+use super::wide::total;
+
+/// Planes whose products are summed in `f32` before they are in `f64`.
+const TOGETHER: usize = 8;
 
 /// `DepthwiseConvGradWeight(x[N,C,H,W], dy[N,C,H',W']; kernel_shape, strides = 1, pads = 0: ints) → dw[C,1,kh,kw]`
 ///
@@ -76,78 +81,31 @@ impl DepthwiseConvGradWeight {
             return Ok(());
         }
         chunks(threads, dw, taps, |channel, dw| {
-            let mut padded = self.padded(sizes);
+            let window = Window { kernel: self.kernel, strides: self.strides, pads: self.pads };
+            let mut phases = Phases::new(window, sizes.x, sizes.dy);
+            let places: Vec<usize> = (0..taps).map(|tap| phases.place(tap)).collect();
+            let mut wide = vec![0.0; phases.spread(sizes.dy)];
+            let mut lanes = vec![[0.0; LANES]; taps];
             let mut sums = vec![0.0; taps];
             for row in 0..sizes.rows {
                 let at = row * sizes.channels + channel;
-                padded.fill(&x[at * plane..][..plane], sizes.x[1], self.pads);
-                let dy = &dy[at * out..][..out];
-                for (tap, sum) in sums.iter_mut().enumerate() {
-                    let (a, b) = (tap / self.kernel[1], tap % self.kernel[1]);
-                    *sum += self.tap(&padded, dy, sizes.dy[1], [a, b]);
+                phases.fill(&x[at * plane..][..plane], sizes.x[1]);
+                let dy = dy[at * out..][..out].chunks_exact(sizes.dy[1].max(1));
+                for (wide, dy) in wide.chunks_exact_mut(phases.width.max(1)).zip(dy) {
+                    wide[..dy.len()].copy_from_slice(dy);
+                }
+                alone(&mut lanes, &wide, &phases.values, &places);
+                if (row + 1) % TOGETHER == 0 || row + 1 == sizes.rows {
+                    for (sum, lanes) in sums.iter_mut().zip(&mut lanes) {
+                        *sum += total(lanes);
+                        *lanes = [0.0; LANES];
+                    }
                 }
             }
             for (dw, sum) in dw.iter_mut().zip(sums) {
                 *dw = sum as f32;
             }
         })
-    }
-
-    /// Room for one plane with the zeros that the outermost windows see.
-    fn padded(&self, sizes: Sizes) -> Padded {
-        let side = |axis: usize| {
-            let seen = sizes.dy[axis].saturating_sub(1) * self.strides[axis] + self.kernel[axis];
-            // The stride behind the last window makes every row as long as the loop over it wants.
-            seen.max(sizes.x[axis] + self.pads[axis]) + self.strides[axis]
-        };
-        Padded { values: vec![0.0; side(0) * side(1)], width: side(1) }
-    }
-
-    /// `Σ dy[i,j] · padded[i·s+a, j·s+b]`
-    fn tap(&self, padded: &Padded, dy: &[f32], width: usize, [a, b]: [usize; 2]) -> f64 {
-        let [down, right] = self.strides;
-        let rows = dy.chunks_exact(width.max(1)).enumerate();
-        let rows = rows.map(|(i, dy)| (dy, &padded.values[(i * down + a) * padded.width + b..]));
-        let mut lanes = [0.0; LANES];
-        for (dy, x) in rows {
-            if right == 1 { dot(&mut lanes, dy, x) } else { strided_dot(&mut lanes, dy, x, right) }
-        }
-        total(&lanes)
-    }
-}
-
-struct Padded {
-    values: Vec<f32>,
-    width: usize,
-}
-
-impl Padded {
-    /// Replaces the plane; the zeros around it stay.
-    fn fill(&mut self, plane: &[f32], width: usize, pads: [usize; 2]) {
-        for (i, row) in plane.chunks_exact(width.max(1)).enumerate() {
-            self.values[(i + pads[0]) * self.width + pads[1]..][..width].copy_from_slice(row);
-        }
-    }
-}
-
-wide! {
-    fn dot(lanes: &mut [f32; LANES], a: &[f32], b: &[f32]) {
-        let (blocks, rest) = a.as_chunks::<LANES>();
-        let (others, other_rest) = b[..a.len()].as_chunks::<LANES>();
-        for (a, b) in blocks.iter().zip(others) {
-            for i in 0..LANES {
-                lanes[i] += a[i] * b[i];
-            }
-        }
-        for ((lane, a), b) in lanes.iter_mut().zip(rest).zip(other_rest) {
-            *lane += a * b;
-        }
-    }
-}
-
-fn strided_dot(lanes: &mut [f32; LANES], a: &[f32], b: &[f32], stride: usize) {
-    for (i, (a, b)) in a.iter().zip(b.iter().step_by(stride)).enumerate() {
-        lanes[i % LANES] += a * b;
     }
 }
 

@@ -4,11 +4,9 @@ use ort::value::TensorElementType::Float32;
 use tintype_core::Result;
 
 use super::kernel::{Attributes, Call, Kernel, Like, Type};
+use super::phases::{BLOCK, Phases, Window};
 use super::threads::{Threads, chunks, misfit, require_len};
 use super::wide::wide;
-
-/// Outputs that are computed together, in registers.
-const BLOCK: usize = 32;
 
 /// `DepthwiseConv(x[N,C,H,W], w[C,1,kh,kw]; kernel_shape, strides = 1, pads = 0: ints) → y[N,C,H',W']`
 ///
@@ -80,15 +78,16 @@ impl DepthwiseConv {
         require_len("`w`", w.len(), channels * taps)?;
         require_len("`y`", y.len(), rows * channels * out)?;
         chunks(threads, y, channels * out, |row, y| {
-            let mut phases = Phases::new(self, [height, width], to);
-            let mut wide = vec![0.0; (to[0] * phases.width).next_multiple_of(BLOCK)];
+            let [top, left, ..] = self.pads;
+            let window = Window { kernel: self.kernel, strides: self.strides, pads: [top, left] };
+            let mut phases = Phases::new(window, [height, width], to);
+            let mut wide = vec![0.0; phases.spread(to)];
             let mut weights = vec![(0, 0.0); taps];
             for (channel, y) in y.chunks_exact_mut(out).enumerate() {
                 let at = row * channels + channel;
-                phases.fill(self, &x[at * plane..][..plane], width);
+                phases.fill(&x[at * plane..][..plane], width);
                 for (tap, weight) in weights.iter_mut().enumerate() {
-                    let place = phases.place([tap / self.kernel[1], tap % self.kernel[1]], self.strides);
-                    *weight = (place, w[channel * taps + tap]);
+                    *weight = (phases.place(tap), w[channel * taps + tap]);
                 }
                 weigh(&mut wide, &phases.values, &weights);
                 for (y, wide) in y.chunks_exact_mut(to[1]).zip(wide.chunks_exact(phases.width)) {
@@ -99,53 +98,8 @@ impl DepthwiseConv {
     }
 }
 
-/// A plane with the zeros around it, cut by the strides into planes of which a step to the next window is a step to
-/// the next element. Each has the same width as the output's rows here, so that one loop runs over all of its rows.
-struct Phases {
-    values: Vec<f32>,
-    /// Elements of one phase.
-    size: usize,
-    width: usize,
-}
-
-impl Phases {
-    fn new(op: &DepthwiseConv, x: [usize; 2], y: [usize; 2]) -> Self {
-        // What the last window sees, and what there is.
-        let side = |axis: usize| {
-            let seen = y[axis] + (op.kernel[axis] - 1) / op.strides[axis];
-            seen.max((x[axis] + op.pads[axis]).div_ceil(op.strides[axis]))
-        };
-        let width = side(1);
-        // The last block reads on behind the last row.
-        let size = side(0) * width + width + BLOCK;
-        Self { values: vec![0.0; op.strides[0] * op.strides[1] * size], size, width }
-    }
-
-    /// Replaces the plane, whose rows have `width` elements; the zeros around it stay.
-    fn fill(&mut self, op: &DepthwiseConv, plane: &[f32], width: usize) {
-        let [down, right] = op.strides;
-        for (i, row) in plane.chunks_exact(width.max(1)).enumerate() {
-            let i = i + op.pads[0];
-            let start = i % down * right * self.size + i / down * self.width;
-            if right == 1 {
-                self.values[start + op.pads[1]..][..width].copy_from_slice(row);
-                continue;
-            }
-            for (j, &value) in row.iter().enumerate() {
-                let j = j + op.pads[1];
-                self.values[start + j % right * self.size + j / right] = value;
-            }
-        }
-    }
-
-    /// Where the first window sees this tap of the kernel.
-    fn place(&self, [a, b]: [usize; 2], [down, right]: [usize; 2]) -> usize {
-        (a % down * right + b % right) * self.size + a / down * self.width + b / right
-    }
-}
-
 wide! {
-    /// `out[k] = Σ weight · x[place + k]`
+    /// `out[k] = Σ weight · x[place + k]`, a block at a time, in registers
     fn weigh(out: &mut [f32], x: &[f32], weights: &[(usize, f32)]) {
         for (k, block) in out.as_chunks_mut::<BLOCK>().0.iter_mut().enumerate() {
             let mut sums = [0.0; BLOCK];

@@ -10,20 +10,24 @@
 //! * `Dropout(x, seed: i64[1]; ratio: float, salt: int = 0) → y`, which is its own gradient operator
 //! * `SumToChannels(x[N,C,…]) → [C]`
 //! * `Columns(x[N,C,H,W]; kernel_shape, strides = 1, dilations = 1, pads = 0: ints, images: int = 0) → columns`
+//! * `ConvGradWeight(x, dy; kernel_shape, strides = 1, pads = 0: ints) → dw[O,C,kh,kw]`
 //! * `DepthwiseConv(x, w[C,1,kh,kw]; kernel_shape, strides = 1, pads = 0: ints) → y`
 //! * `DepthwiseConvGradWeight(x, dy; kernel_shape, strides = 1, pads = 0: ints) → dw[C,1,kh,kw]`
 //!
-//! `kernel` registers them, `threads` splits their work, `wide` compiles their loops for wide registers; each other
-//! file is one operator or a pair.
+//! `kernel` registers them, `threads` splits their work, `wide` compiles their loops for wide registers, `phases` lays planes
+//! out for windows, `correlate` multiplies them; each other file is one operator or a pair.
 
 mod activation;
 mod batch_norm;
 mod columns;
+mod conv_grad_weight;
+mod correlate;
 mod depthwise;
 mod depthwise_conv;
 mod dropout;
 mod kernel;
 mod max_pool;
+mod phases;
 mod sum_to_channels;
 #[expect(unsafe_code, reason = "threads fill parts of one output that do not overlap")]
 mod threads;
@@ -48,6 +52,7 @@ pub(super) fn domain() -> ort::Result<OperatorDomain> {
         .add(Registered::<dropout::Dropout>::new())?
         .add(Registered::<sum_to_channels::SumToChannels>::new())?
         .add(Registered::<columns::Columns>::new())?
+        .add(Registered::<conv_grad_weight::ConvGradWeight>::new())?
         .add(Registered::<depthwise_conv::DepthwiseConv>::new())?
         .add(Registered::<depthwise::DepthwiseConvGradWeight>::new())
 }

@@ -68,8 +68,13 @@ fn with_zeros_between(tape: &mut Tape, g: &Geometry, dy: &str) -> String {
     if [sh, sw] == [1, 1] {
         return dy.to_owned();
     }
-    let [batch, channels, height, width] = g.y;
-    let apart = tape.reshape(dy, &[batch, channels, height, 1, width, 1]);
+    let [batch, channels, height, mut width] = g.y;
+    let (mut dy, mut sw) = (dy.to_owned(), sw);
+    if sw > 1 && tape.scatters(width, width * sw) {
+        dy = tape.scattered(&dy, [0, sw, width * sw]);
+        (width, sw) = (width * sw, 1);
+    }
+    let apart = tape.reshape(&dy, &[batch, channels, height, 1, width, 1]);
     let mut pads = vec![0i64; 12];
     (pads[9], pads[11]) = (sh as i64 - 1, sw as i64 - 1);
     let pads = tape.integers(&pads);

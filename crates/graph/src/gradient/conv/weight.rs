@@ -9,15 +9,26 @@ use crate::window::integers;
 /// Shifted pictures are joined into one matrix up to this size, 256 MiB; beyond it, into several.
 const LARGEST_MATRIX: usize = 64 << 20;
 
+/// Weights of a convolution of few channels: 32 by 32, three by three.
+const MOST_WEIGHTS: usize = 32 * 32 * 9;
+/// Pixels of its planes: more than the sums that each touches, and four of them in a core's own cache.
+const LEAST_PIXELS: usize = 128;
+const MOST_PIXELS: usize = 64 * 64;
+
 /// The gradient of the weights: `dy`, as a matrix of channels by pixels, times the pictures shifted to each tap of
 /// the kernel, as a matrix of channels and taps by pixels, transposed.
 ///
-/// There is one such product an image, to be summed, or one for the whole batch after channels and images have
+/// A convolution of few channels has an operator for all of it ([`is_small`]). Of others
+/// there is one such product an image, to be summed, or one for the whole batch after channels and images have
 /// changed places: whichever moves less memory. In both the taps stand behind the channels, so that the product has
 /// the layout of the weights.
 pub(super) fn gradient(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> String {
     if g.is_depthwise() && tape.fused && g.window.dilations == [1; 2] {
         return depthwise(tape, g, x, dy);
+    }
+    if is_small(g) && tape.fused {
+        let node = NodeProto::new("ConvGradWeight", &[x, dy], &[]).of_domain(FUSED_DOMAIN);
+        return tape.one(g.window.write(node), g.weight.to_vec());
     }
     let [_, inner, kh, kw] = g.weight;
     // Summed an image: O · C · taps. Swapped an image: O · P, and the pictures on the way to their matrix anyhow.
@@ -27,6 +38,18 @@ pub(super) fn gradient(tape: &mut Tape, g: &Geometry, x: &str, dy: &str) -> Stri
         at_once(tape, g, x, dy)
     };
     tape.reshape(&product, &g.weight)
+}
+
+/// Whether writing the matrix of shifted pictures would take longer than the product with it: where few channels read it. The
+/// sums that the operator keeps, eight for each weight, and the planes that it multiplies must fit the caches.
+fn is_small(g: &Geometry) -> bool {
+    let weights: usize = g.weight.iter().product();
+    let taps = g.window.kernel.iter().product::<usize>();
+    g.groups == 1
+        && g.window.dilations == [1; 2]
+        && taps > 1
+        && weights <= MOST_WEIGHTS
+        && (LEAST_PIXELS..=MOST_PIXELS).contains(&g.pixels())
 }
 
 /// `Σ over images of dy[groups, O / groups, P] · columns[groups, C / groups · taps, P]ᵀ`

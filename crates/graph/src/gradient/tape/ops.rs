@@ -5,6 +5,9 @@ use crate::gradient::FUSED_DOMAIN;
 use crate::proto::{DataType, NodeProto, TensorProto};
 use crate::shape::broadcast;
 
+/// Elements of the matrix that [`Tape::scattered`] multiplies with: beyond it, a row costs more than padding does.
+const LARGEST_SELECTION: usize = 1 << 16;
+
 impl Tape {
     /// A constant list of integers.
     pub(in crate::gradient) fn integers(&mut self, values: &[i64]) -> String {
@@ -145,6 +148,23 @@ impl Tape {
             NodeProto::new("MatMul", &[a.name, b.name], &[])
         };
         self.one(node, shape)
+    }
+
+    /// Whether [`Tape::scattered`] is to be used for `count` elements a row of which it makes `size`.
+    pub(in crate::gradient) fn scatters(&self, count: usize, size: usize) -> bool {
+        self.fused && count > 1 && count * size <= LARGEST_SELECTION
+    }
+
+    /// Rows of `size` zeros, along the last axis, but for the elements of `x`, `step` apart from `first` on.
+    ///
+    /// This is a product with a matrix of zeros and ones: ONNX Runtime pads the last axis element by element, which takes
+    /// ten times as long. A device rounds the factors of products, so there it is not for.
+    pub(in crate::gradient) fn scattered(&mut self, x: &str, [first, step, size]: [usize; 3]) -> String {
+        let count = self.own(x).last().copied().unwrap_or(1);
+        let mut places = vec![0.0; count * size];
+        (0..count).for_each(|i| places[i * size + first + i * step] = 1.0);
+        let places = self.constant(&[count, size], &places);
+        self.product(plain(x), plain(&places))
     }
 
     /// A part of `x` along its last two axes: from `start`, `size` pixels `step` apart.

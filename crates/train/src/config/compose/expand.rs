@@ -103,10 +103,10 @@ impl Walk<'_> {
             return Err(invalid(format!("`{name}` includes itself, or lies too deep")));
         }
         let Some(mut file) = self.files.read(name)? else {
-            let option = name.rsplit('/').next().unwrap_or(name);
-            return Err(self
-                .files
-                .absent(if group.is_empty() { "the configuration" } else { group }, option));
+            return Err(match name.rsplit_once('/') {
+                Some((_, option)) => self.files.absent(group, option),
+                None => self.files.absent_primary(name),
+            });
         };
         let package = match file.package.as_deref() {
             Some("_global_") => String::new(),

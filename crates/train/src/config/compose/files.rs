@@ -112,11 +112,21 @@ impl Files {
         let options = self.options(group);
         let error = Error::new(ErrorKind::InvalidConfig, format!("`{group}` has no option `{option}`"));
         if options.is_empty() {
-            let folder = self.folders.first().map_or(Path::new("conf"), PathBuf::as_path);
-            let path = folder.join(group).join(format!("{option}.yaml"));
-            return error.with_hint(format!("`{}` would be one", path.display()));
+            return error.with_hint(format!("`{}` would be one", self.place(&format!("{group}/{option}"))));
         }
         error.with_hint(format!("its options are {}", options.join(", ")))
+    }
+
+    /// Why there is no file to begin with.
+    pub fn absent_primary(&self, name: &str) -> Error {
+        let error = Error::new(ErrorKind::InvalidConfig, format!("there is no configuration `{name}`"));
+        error.with_hint(format!("`{}` would be one", self.place(name)))
+    }
+
+    /// Where a file of this name would be looked for first.
+    fn place(&self, name: &str) -> String {
+        let folder = self.folders.first().map_or(Path::new("conf"), PathBuf::as_path);
+        folder.join(format!("{name}.yaml")).display().to_string()
     }
 }
 
