@@ -20,6 +20,9 @@ pub(crate) use order::Order;
 /// Finished batches that wait for the model, for each thread that makes some.
 const AHEAD: usize = 1;
 
+/// What the threads are called, by which `scripts/measure_loader.py` knows them.
+const THREAD: &str = "load";
+
 /// Some rows with their classes.
 pub(crate) struct Batch {
     /// `[N, …]`.
@@ -47,7 +50,7 @@ pub(crate) fn for_batches(
         for first in 0..threads.min(order.batches.len()) {
             let (sender, receiver) = mpsc::sync_channel(AHEAD);
             receivers.push(receiver);
-            workers.push(scope.spawn(move || {
+            let work = move || {
                 let mut gather = Gather { examples, order, scratch: Scratch::default() };
                 for place in (first..order.batches.len()).step_by(threads) {
                     // The consumer ends early by dropping the receiver.
@@ -55,7 +58,11 @@ pub(crate) fn for_batches(
                         break;
                     }
                 }
-            }));
+            };
+            let worker = std::thread::Builder::new().name(THREAD.to_owned()).spawn_scoped(scope, work);
+            workers.push(worker.map_err(|e| {
+                Error::new(ErrorKind::Internal, "cannot start a loading thread").with_source(e)
+            })?);
         }
         let mut waited = Duration::ZERO;
         let mut result = Ok(());
