@@ -8,7 +8,9 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{FileType, fstat};
+use rustix::io::{Errno, pread};
 use rustix::shm::{self, Mode, OFlags};
 use tintype_api::kserve::{Region, RegionStatus, Register};
 use tintype_core::{Error, ErrorKind, Result};
@@ -97,9 +99,17 @@ impl SharedMemory {
     pub(crate) fn read(&self, region: &Region) -> Result<Vec<u8>> {
         let (registered, offset) = self.find(region)?;
         let size = usize::try_from(region.byte_size).map_err(|_| out_of_range(&region.name))?;
-        let mut bytes = vec![0; size];
-        let read = registered.object.read_exact_at(&mut bytes, offset);
-        read.map_err(|error| unreadable(&region.name, error))?;
+        // Not zeroed before: for memory of zeros the allocator takes fresh pages, whose faults cost more than the copy.
+        let mut bytes = Vec::with_capacity(size);
+        while bytes.len() < size {
+            match pread(&registered.object, spare_capacity(&mut bytes), offset + bytes.len() as u64) {
+                Ok(0) => return Err(unreadable(&region.name, std::io::ErrorKind::UnexpectedEof.into())),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(unreadable(&region.name, error.into())),
+            }
+        }
+        // There may have been more room, and more in the object.
+        bytes.truncate(size);
         Ok(bytes)
     }
 
