@@ -115,33 +115,33 @@ impl Runtime {
         for (folder, error) in &found.nameless {
             tracing::warn!(folder, %error, "passed over");
         }
-        let names: Vec<String> = match &self.repository.config.control {
-            Control::Explicit(names) if names.iter().any(|name| name == "*") => {
-                found.models.into_keys().collect()
+        let (names, steps) = match &self.repository.config.control {
+            Control::Explicit(names) if names.iter().all(|name| name != "*") => {
+                (names.clone(), self.further_steps(names))
             }
-            Control::Explicit(names) => names.clone(),
-            Control::None | Control::Poll => found.models.into_keys().collect(),
+            // Steps are among all there is.
+            _ => (found.models.into_keys().collect(), BTreeSet::new()),
         };
-        let steps = self.further_steps(&names);
-        failed.extend(self.load_names(names.into_iter().chain(steps.clone()).collect()).await);
-        for seen in self.repository.seen().iter_mut().filter(|(name, _)| steps.contains(name)) {
-            seen.1.cause = Cause::Ensemble;
+        failed.extend(self.load_names(names.into_iter().chain(steps.iter().cloned()).collect()).await);
+        for (_, seen) in self.repository.seen().iter_mut().filter(|(name, _)| steps.contains(*name)) {
+            seen.cause = Cause::Ensemble;
         }
         Ok(failed)
     }
 
-    /// The steps of the ensembles among `names`, and of ensembles among those, that are not among them.
-    fn further_steps(&self, names: &[String]) -> Vec<String> {
-        let mut all = names.to_vec();
-        let mut next = 0;
-        while let Some(name) = all.get(next) {
-            let steps = self.steps_of(name);
-            all.extend(steps.into_iter().filter(|step| !names.contains(step)));
-            next += 1;
-            let mut known = BTreeSet::new();
-            all.retain(|name| known.insert(name.clone()));
+    /// The steps of the ensembles among `names`, and of ensembles among those, that are there and not among `names`.
+    fn further_steps(&self, names: &[String]) -> BTreeSet<String> {
+        let (mut found, mut next) = (BTreeSet::new(), names.to_vec());
+        while let Some(name) = next.pop() {
+            for step in self.steps_of(&name) {
+                let is_new = !names.contains(&step) && !found.contains(&step);
+                if is_new && self.repository.find(&step).is_ok() {
+                    found.insert(step.clone());
+                    next.push(step);
+                }
+            }
         }
-        all.split_off(names.len().min(all.len()))
+        found
     }
 
     /// Loads a model of the repositories by name, or loads it anew. What serves goes on until the new one is ready, and
@@ -155,8 +155,8 @@ impl Runtime {
         let _busy = self.repository.busy.lock().await;
         let result = if overrides.config.is_none() && overrides.files.is_empty() {
             self.load_with_steps(&[name.to_owned()]).await.inspect_err(|error| {
-                // Of a step that failed the ensemble's own loading has heard nothing.
-                if self.repository.find(name).is_ok() {
+                // Where a step failed, nothing has been noted of the ensemble yet.
+                if self.repository.find(name).is_ok() && !self.shared.registry.read().is_serving(name) {
                     self.note_failure(name, error);
                 }
             })

@@ -249,10 +249,11 @@ async fn polling_sees_what_changed() {
     assert_eq!(place.runtime.poll().await.unwrap().len(), 1);
     assert_eq!(place.ask("a", None).await.unwrap(), 22.0, "the old goes on");
     assert!(place.runtime.poll().await.unwrap().is_empty(), "it is not tried again until it changes");
-    assert!(place.runtime.is_ready());
+    assert!(!place.runtime.is_ready(), "the new one should answer");
     place.remove("b");
+    place.remove("a/2");
     place.runtime.poll().await.unwrap();
-    assert!(place.runtime.is_ready(), "it went on purpose");
+    assert!(place.runtime.is_ready(), "what went, went on purpose");
     assert_eq!(place.ask("b", None).await.unwrap_err().kind(), ErrorKind::NotFound);
 }
 
