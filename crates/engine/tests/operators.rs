@@ -171,7 +171,7 @@ fn a_model_that_misuses_them_is_an_error_that_names_the_node() {
     let session = load(node("BatchNormTrain"), &NORM, &NORM_OUT).unwrap();
     let inputs = [f32s(&[1, 2, 1, 1], &[1.0, 2.0]), f32s(&[3], &[0.0; 3]), f32s(&[2], &[0.0; 2])];
     let error = run(session, &inputs).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Engine);
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
     assert!(error.message().contains("expected `gamma` of 2 elements, found 3"), "{error}");
     assert!(error.message().contains("'it'"), "{error}");
 }

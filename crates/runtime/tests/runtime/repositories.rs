@@ -146,7 +146,7 @@ async fn who_loads_a_model_reads_what_is_wrong_with_advice_and_without_the_serve
         ("typo", "`typo/config.pbtxt`: line 1, column 1: "),
         ("pair", "unexpected 'platform' and 'backend' pair, got:other, onnxruntime"),
         ("none", "failed to load 'none': at least one version must be available under the version policy"),
-        ("empty", "`empty/1` has no `model.onnx`"),
+        ("empty", "`empty/1` is no model directory"),
     ] {
         let error = place.load(name).await.unwrap_err();
         assert!(error.message().contains(says), "{error}");

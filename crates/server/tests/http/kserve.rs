@@ -66,7 +66,7 @@ async fn bytes_are_answered_with_bytes() {
     assert_eq!(outputs["outputs"][0]["parameters"]["binary_data_size"], 6);
     assert_eq!(answer.body[header..], [&b"\x02\0\0\0hi"[..], &1.5f32.to_le_bytes()].concat());
     let wrong = server.ask(infer(&[("Inference-Header-Content-Length", "x")], &body)).await;
-    assert!(error(&wrong, 400).contains("expected a number of bytes"));
+    assert!(error(&wrong, 400).contains("Unable to parse Inference-Header-Content-Length, got: x"));
 }
 
 #[tokio::test]

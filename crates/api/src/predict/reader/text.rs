@@ -33,6 +33,9 @@ impl Text {
             return self.payload(run);
         }
         head.extend_from_slice(run);
+        if !run.iter().all(|byte| matches!(byte, b' '..=b'~')) {
+            return None;
+        }
         if !head.starts_with(&SCHEME[..head.len().min(SCHEME.len())]) {
             return self.payload(&head);
         }
@@ -63,6 +66,11 @@ impl Text {
     }
 
     fn payload(&mut self, mut run: &[u8]) -> Option<()> {
+        // What is held is decoded later, when what else came with it is gone.
+        let (held, end) = (run.len().min(3), run.len().saturating_sub(3));
+        if !run[..held].iter().chain(&run[end..]).all(|&byte| is_base64(byte)) {
+            return None;
+        }
         if self.held > 0 {
             let taken = run.len().min(4 - self.held);
             let (first, rest) = run.split_at(taken);
@@ -93,4 +101,8 @@ impl Text {
         self.decoded.reserve(fours.len() / 4 * 3);
         STANDARD.decode_append(fours, &mut self.decoded).ok()
     }
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=')
 }
