@@ -102,7 +102,8 @@ impl SharedMemory {
         // Not zeroed before: for memory of zeros the allocator takes fresh pages, whose faults cost more than the copy.
         let mut bytes = Vec::with_capacity(size);
         while bytes.len() < size {
-            match pread(&registered.object, spare_capacity(&mut bytes), offset + bytes.len() as u64) {
+            let at = offset + bytes.len() as u64;
+            match pread(&registered.object, spare_capacity(&mut bytes), at) {
                 Ok(0) => return Err(unreadable(&region.name, std::io::ErrorKind::UnexpectedEof.into())),
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(unreadable(&region.name, error.into())),
