@@ -150,7 +150,7 @@ fn architectures_answer_as_in_float() {
         // All but one layer in float comes closer.
         let names: Vec<String> = quantizer.layers().into_iter().map(|layer| layer.name).collect();
         let exclude: HashSet<String> = names[1..].iter().cloned().collect();
-        let options = QuantizeOptions { bits, exclude, ..QuantizeOptions::default() };
+        let options = QuantizeOptions { bits, exclude };
         let one = quantizer.quantize(&ranges, &options).unwrap();
         let alone = signal_to_noise(&expected, &scores(&one, &input));
         assert!(alone > found, "{name}: {alone:.1} dB with one layer, {found:.1} dB with all");
