@@ -28,16 +28,7 @@ impl Kernel for ConvGradWeight {
     const OUTPUTS: usize = 1;
 
     fn new(attributes: &Attributes) -> Result<Self> {
-        let [top, left, ..] = attributes.sizes::<4>("pads", Some(0))?;
-        let window = Window {
-            kernel: attributes.sizes("kernel_shape", None)?,
-            strides: attributes.sizes("strides", Some(1))?,
-            pads: [top, left],
-        };
-        if window.kernel.contains(&0) || window.strides.contains(&0) {
-            return Err(misfit("`kernel_shape` and `strides` must be at least 1"));
-        }
-        Ok(Self { window })
+        Ok(Self { window: Window::new(attributes)? })
     }
 
     fn output_like(_: usize) -> Like {

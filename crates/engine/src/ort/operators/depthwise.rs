@@ -18,10 +18,7 @@ const TOGETHER: usize = 8;
 /// `[top, left, bottom, right]`. No dilation. ONNX's own way, a convolution with one group a channel and the batch
 /// as its channels, has nothing to share and takes many times as long.
 pub(super) struct DepthwiseConvGradWeight {
-    kernel: [usize; 2],
-    strides: [usize; 2],
-    /// Above and to the left; what is below and to the right shows in the size of `dy`.
-    pads: [usize; 2],
+    window: Window,
 }
 
 impl Kernel for DepthwiseConvGradWeight {
@@ -36,7 +33,7 @@ impl Kernel for DepthwiseConvGradWeight {
         if strides.contains(&0) {
             return Err(misfit("`strides` must be at least 1"));
         }
-        Ok(Self { kernel, strides, pads: [top, left] })
+        Ok(Self { window: Window { kernel, strides, pads: [top, left] } })
     }
 
     fn output_like(_: usize) -> Like {
@@ -46,7 +43,8 @@ impl Kernel for DepthwiseConvGradWeight {
     fn compute(&self, call: &Call) -> Result<()> {
         let (x, dy) = (call.input(0)?, call.input(1)?);
         let sizes = Sizes::new(&x.shape(), &dy.shape())?;
-        let mut dw = call.output(0, &[sizes.channels, 1, self.kernel[0], self.kernel[1]])?;
+        let [kh, kw] = self.window.kernel;
+        let mut dw = call.output(0, &[sizes.channels, 1, kh, kw])?;
         self.apply(call.threads(), sizes, [x.f32s()?, dy.f32s()?], dw.f32s()?)
     }
 }
@@ -73,7 +71,7 @@ impl Sizes {
 impl DepthwiseConvGradWeight {
     fn apply(&self, threads: &dyn Threads, sizes: Sizes, [x, dy]: [&[f32]; 2], dw: &mut [f32]) -> Result<()> {
         let (plane, out) = (sizes.x[0] * sizes.x[1], sizes.dy[0] * sizes.dy[1]);
-        let taps = self.kernel[0] * self.kernel[1];
+        let taps = self.window.kernel[0] * self.window.kernel[1];
         require_len("`x`", x.len(), sizes.rows * sizes.channels * plane)?;
         require_len("`dy`", dy.len(), sizes.rows * sizes.channels * out)?;
         require_len("`dw`", dw.len(), sizes.channels * taps)?;
@@ -81,8 +79,7 @@ impl DepthwiseConvGradWeight {
             return Ok(());
         }
         chunks(threads, dw, taps, |channel, dw| {
-            let window = Window { kernel: self.kernel, strides: self.strides, pads: self.pads };
-            let mut phases = Phases::new(window, sizes.x, sizes.dy);
+            let mut phases = Phases::new(self.window, sizes.x, sizes.dy);
             let places: Vec<usize> = (0..taps).map(|tap| phases.place(tap)).collect();
             let mut wide = vec![0.0; phases.spread(sizes.dy)];
             let mut lanes = vec![[0.0; LANES]; taps];
@@ -143,7 +140,7 @@ mod tests {
                 }
             }
             let mut dw = vec![f32::NAN; expected.len()];
-            let operator = DepthwiseConvGradWeight { kernel, strides, pads };
+            let operator = DepthwiseConvGradWeight { window: Window { kernel, strides, pads } };
             operator.apply(&TestThreads, sizes, [&input, &gradient], &mut dw).unwrap();
             // Sums of whole numbers below 2²⁴ are exact in any order.
             assert_eq!(dw, expected, "{name}");

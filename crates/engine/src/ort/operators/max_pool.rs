@@ -4,6 +4,7 @@ use ort::value::TensorElementType::Float32;
 use tintype_core::Result;
 
 use super::kernel::{Attributes, Call, Kernel, Like, Type};
+use super::phases::Window;
 use super::threads::{Threads, chunks, misfit, require_len};
 use super::wide::wide;
 
@@ -15,30 +16,13 @@ pub(super) struct MaxPoolGrad {
     window: Window,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Window {
-    kernel: [usize; 2],
-    strides: [usize; 2],
-    /// Above and to the left; what is below and to the right shows in the size of `y`.
-    pads: [usize; 2],
-}
-
 impl Kernel for MaxPoolGrad {
     const NAME: &'static str = "MaxPoolGrad";
     const INPUTS: &'static [Type] = &[Float32; 3];
     const OUTPUTS: usize = 1;
 
     fn new(attributes: &Attributes) -> Result<Self> {
-        let [top, left, ..] = attributes.sizes::<4>("pads", Some(0))?;
-        let window = Window {
-            kernel: attributes.sizes("kernel_shape", None)?,
-            strides: attributes.sizes("strides", Some(1))?,
-            pads: [top, left],
-        };
-        if window.kernel.contains(&0) || window.strides.contains(&0) {
-            return Err(misfit("`kernel_shape` and `strides` must be at least 1"));
-        }
-        Ok(Self { window })
+        Ok(Self { window: Window::new(attributes)? })
     }
 
     fn output_like(_: usize) -> Like {

@@ -1,12 +1,36 @@
 //! Planes cut by strides, so that one loop runs over all windows of a kernel.
 
+use tintype_core::Result;
+
+use super::kernel::Attributes;
+use super::threads::misfit;
+
 /// How a kernel moves over a plane.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Window {
     pub kernel: [usize; 2],
     pub strides: [usize; 2],
     /// Above and to the left; what is below and to the right shows in the number of windows.
     pub pads: [usize; 2],
+}
+
+impl Window {
+    /// Of an operator's `kernel_shape`, `strides` and `pads`.
+    ///
+    /// # Errors
+    /// When one is out of range, or there is no `kernel_shape`.
+    pub fn new(attributes: &Attributes) -> Result<Self> {
+        let [top, left, ..] = attributes.sizes::<4>("pads", Some(0))?;
+        let window = Self {
+            kernel: attributes.sizes("kernel_shape", None)?,
+            strides: attributes.sizes("strides", Some(1))?,
+            pads: [top, left],
+        };
+        if window.kernel.contains(&0) || window.strides.contains(&0) {
+            return Err(misfit("`kernel_shape` and `strides` must be at least 1"));
+        }
+        Ok(window)
+    }
 }
 
 /// Loops over places take them by so many, and read on behind the last.
