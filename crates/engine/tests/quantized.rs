@@ -46,15 +46,6 @@ fn signal_to_noise(expected: &[f32], found: &[f32]) -> f64 {
     10.0 * (power(&mut expected.iter().copied()) / difference).log10()
 }
 
-/// Without VNNI x86-64 adds two products of eight bits in sixteen, which large weights exceed: weights have seven bits there.
-fn weight_bits() -> WeightBits {
-    #[cfg(target_arch = "x86_64")]
-    if !std::arch::is_x86_feature_detected!("avx512vnni") && !std::arch::is_x86_feature_detected!("avxvnni") {
-        return WeightBits::Seven;
-    }
-    WeightBits::Eight
-}
-
 #[test]
 fn a_linear_layer_computes_what_integers_do() {
     const FEATURES: usize = 12;
@@ -70,7 +61,7 @@ fn a_linear_layer_computes_what_integers_do() {
     // Beyond the range too, where both ends are held.
     let input: Vec<f32> = noise(1, 4 * FEATURES).iter().map(|v| 1.0 + 2.0 * v).collect();
     for (bits, most) in [(WeightBits::Eight, 127.0), (WeightBits::Seven, 64.0f32)] {
-        if bits == WeightBits::Eight && weight_bits() != bits {
+        if bits == WeightBits::Eight && WeightBits::of_this_machine() != bits {
             eprintln!("skipped: eight bits, for which this processor has no instruction");
             continue;
         }
@@ -139,7 +130,7 @@ fn architectures_answer_as_in_float() {
         let input = Tensor::new([2, 3, 64, 64], noise(9, 2 * 3 * 64 * 64)).unwrap();
         let quantizer = Quantizer::new(&model).unwrap();
         let ranges = ranges(&quantizer, &input);
-        let bits = weight_bits();
+        let bits = WeightBits::of_this_machine();
         let options = QuantizeOptions { bits, ..QuantizeOptions::default() };
         let quantised = quantizer.quantize(&ranges, &options).unwrap();
         let expected = scores(&model, &input);

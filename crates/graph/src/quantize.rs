@@ -74,6 +74,19 @@ pub enum WeightBits {
     Seven,
 }
 
+impl WeightBits {
+    /// What this machine's processor multiplies without loss.
+    pub fn of_this_machine() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if !std::arch::is_x86_feature_detected!("avx512vnni")
+            && !std::arch::is_x86_feature_detected!("avxvnni")
+        {
+            return Self::Seven;
+        }
+        Self::Eight
+    }
+}
+
 impl Quantizer {
     /// Prepares a copy of `model`: brings it to operator set 17, drops what does nothing in inference, folds batch norms.
     ///

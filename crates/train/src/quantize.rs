@@ -96,7 +96,7 @@ pub fn quantize(
 
     let float = Question::ask(&mut work, data.evaluation)?;
     let (ranges, unread) = calibrate::ranges(&mut work, &quantizer, data.calibration)?;
-    let bits = options.bits.unwrap_or_else(machine_bits);
+    let bits = options.bits.unwrap_or_else(WeightBits::of_this_machine);
     let search = Search { quantizer: &quantizer, ranges: &ranges, bits };
     let found = search.run(&mut work, &float, data.calibration)?;
 
@@ -218,15 +218,6 @@ fn check_excluded(layers: &[Layer], exclude: &[String]) -> Result<()> {
     let shown: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
     Err(Error::new(ErrorKind::InvalidArgument, format!("no layer that can be quantised is called `{name}`"))
         .with_hint(format!("the layers are {}", shown.join(", "))))
-}
-
-/// Seven bits where the processor would add two products of eight in 16 bits, and lose what does not fit.
-pub fn machine_bits() -> WeightBits {
-    #[cfg(target_arch = "x86_64")]
-    if !std::arch::is_x86_feature_detected!("avx512vnni") && !std::arch::is_x86_feature_detected!("avxvnni") {
-        return WeightBits::Seven;
-    }
-    WeightBits::Eight
 }
 
 /// A model with the elements that lie in files beside it.
