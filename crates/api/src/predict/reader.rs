@@ -20,8 +20,8 @@ pub struct PredictReader {
     /// The JSON around the text of the image; all of it where the image is not read as it comes.
     around: Vec<u8>,
     text: Text,
-    /// The beginning of an escape whose end has not come yet.
-    escape: Vec<u8>,
+    /// The beginning of an opening, or of an escape, whose end has not come yet.
+    pending: Vec<u8>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -39,30 +39,21 @@ impl PredictReader {
     /// For a body of `length` bytes, or one whose length is not known.
     pub fn new(length: Option<usize>) -> Self {
         let text = Text::with_capacity(length.unwrap_or(0));
-        Self { place: Place::Before, around: Vec::new(), text, escape: Vec::new() }
+        Self { place: Place::Before, around: Vec::new(), text, pending: Vec::new() }
     }
 
     /// Takes the next piece of the body.
     pub fn push(&mut self, piece: &[u8]) {
+        let mut joined = std::mem::take(&mut self.pending);
+        let piece = if joined.is_empty() {
+            piece
+        } else {
+            joined.extend_from_slice(piece);
+            &joined
+        };
         match self.place {
-            Place::Image if self.escape.is_empty() => self.image(piece),
-            Place::Image => {
-                let mut joined = std::mem::take(&mut self.escape);
-                joined.extend_from_slice(piece);
-                self.image(&joined);
-            }
-            Place::Before => {
-                self.around.extend_from_slice(piece);
-                match opening(&self.around) {
-                    Opening::Here(end) => {
-                        let rest = self.around.split_off(end);
-                        self.place = Place::Image;
-                        self.image(&rest);
-                    }
-                    Opening::Elsewhere => self.place = Place::Whole,
-                    Opening::Unfinished => {}
-                }
-            }
+            Place::Before => self.before(piece),
+            Place::Image => self.image(piece),
             Place::After | Place::Wrong | Place::Whole => self.around.extend_from_slice(piece),
         }
     }
@@ -72,15 +63,33 @@ impl PredictReader {
     /// # Errors
     /// `InvalidRequest` when it is not the JSON that was expected, or its image not base64.
     pub fn finish(self) -> Result<Vec<u8>> {
-        let Self { place, around, text, .. } = self;
-        if matches!(place, Place::Before | Place::Whole) {
-            return decode_base64(&PredictJson::parse(&around)?.image);
+        let Self { place, around, text, pending } = self;
+        match place {
+            Place::Before => return decode_base64(&PredictJson::parse(&pending)?.image),
+            Place::Whole => return decode_base64(&PredictJson::parse(&around)?.image),
+            Place::Image | Place::After | Place::Wrong => {}
         }
         // Without the image its errors would be said to lie elsewhere than they do.
         sonic_rs::from_slice::<PredictJson<'_>>(&around).map_err(|error| refused(&error, false))?;
         match place {
             Place::After => text.finish().ok_or_else(not_base64),
             _ => Err(not_base64()),
+        }
+    }
+
+    /// Takes the beginning of the body.
+    fn before(&mut self, body: &[u8]) {
+        match opening(body) {
+            Opening::Here(end) => {
+                self.place = Place::Image;
+                self.around.extend_from_slice(&body[..end]);
+                self.image(&body[end..]);
+            }
+            Opening::Unfinished if body.len() < LONGEST_OPENING => self.pending = body.to_vec(),
+            _ => {
+                self.place = Place::Whole;
+                self.around.extend_from_slice(body);
+            }
         }
     }
 
@@ -102,7 +111,7 @@ impl PredictReader {
                     Escape::Of(character, length) if self.text.push(&[character]).is_some() => {
                         piece = &rest[length..];
                     }
-                    Escape::Unfinished => return self.escape = rest.to_vec(),
+                    Escape::Unfinished => return self.pending = rest.to_vec(),
                     _ => return self.wrong(rest),
                 },
             }
@@ -114,6 +123,9 @@ impl PredictReader {
         self.around.extend_from_slice(rest);
     }
 }
+
+/// With more white space than this before its image, a body is read whole: it would be looked through again for every piece.
+const LONGEST_OPENING: usize = 1 << 10;
 
 enum Opening {
     /// The image's text begins at this index.
@@ -241,6 +253,15 @@ mod tests {
                 agree(body, &[cut, cut + 1]);
             }
         }
+    }
+
+    #[test]
+    fn a_body_with_much_space_or_a_long_head_is_read_as_when_whole() {
+        let space = " ".repeat(2 * LONGEST_OPENING);
+        let cuts: Vec<usize> = (0..3 * LONGEST_OPENING).step_by(100).collect();
+        agree(format!("{space}{{\"image\":\"aGk=\"}}").as_bytes(), &cuts);
+        agree(format!("{{{space}\"image\":\"aGk=\"}}").as_bytes(), &cuts);
+        agree(format!("{{\"image\":\"data:{space};base64,aGk=\"}}").as_bytes(), &cuts);
     }
 
     proptest! {

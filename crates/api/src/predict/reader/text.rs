@@ -32,6 +32,8 @@ impl Text {
         if head.is_empty() && run.len() >= SCHEME.len() && !run.starts_with(SCHEME) {
             return self.payload(run);
         }
+        // An end that is cut in two begins before.
+        let unseen = head.len().saturating_sub(HEAD_END.len() - 1);
         head.extend_from_slice(run);
         if !run.iter().all(|byte| matches!(byte, b' '..=b'~')) {
             return None;
@@ -39,8 +41,8 @@ impl Text {
         if !head.starts_with(&SCHEME[..head.len().min(SCHEME.len())]) {
             return self.payload(&head);
         }
-        match memchr::memmem::find(&head, HEAD_END).filter(|_| head.starts_with(SCHEME)) {
-            Some(end) => self.payload(&head[end + HEAD_END.len()..]),
+        match memchr::memmem::find(&head[unseen..], HEAD_END).filter(|_| head.starts_with(SCHEME)) {
+            Some(end) => self.payload(&head[unseen + end + HEAD_END.len()..]),
             None => {
                 self.head = Some(head);
                 Some(())
