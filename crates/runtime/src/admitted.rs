@@ -266,13 +266,7 @@ impl Waiting {
                 Err(_) => {}
             }
         }
-        match deadline {
-            Some(deadline) => {
-                let answer = tokio::time::timeout_at(deadline, answer).await;
-                received(answer.map_err(|_| expired())?)
-            }
-            None => received(answer.await),
-        }
+        within(deadline, async { received(answer.await) }).await
     }
 }
 

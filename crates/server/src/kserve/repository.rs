@@ -1,10 +1,11 @@
 //! Index, load and unload, for both front ends.
 
 use tintype_api::kserve::repository::{IndexEntry, Load};
-use tintype_core::{Error, ErrorKind, Result};
+use tintype_core::Result;
 use tintype_runtime::Overrides;
 
 use crate::app::App;
+use crate::heavy;
 
 /// Every version of every model; only those that are ready where `only_ready`.
 ///
@@ -13,9 +14,7 @@ use crate::app::App;
 pub(crate) async fn index(app: &App, only_ready: bool) -> Result<Vec<IndexEntry>> {
     let runtime = app.runtime.clone();
     // Folders of thousands of models take long to read, and this thread moves everybody's bytes.
-    let listed = tokio::task::spawn_blocking(move || runtime.index()).await;
-    let listed = listed
-        .map_err(|error| Error::new(ErrorKind::Internal, "listing the models panicked").with_source(error))?;
+    let listed = heavy::elsewhere(move || Ok(runtime.index())).await?;
     let entries = listed.into_iter().filter(|entry| !only_ready || entry.state == "READY");
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let entries = entries.map(|entry| IndexEntry {
