@@ -147,7 +147,7 @@ impl Instance {
             Err(Error::new(ErrorKind::Engine, format!("the engine panicked: {panic}")))
         });
         let took = started.elapsed();
-        batch.iter().for_each(|_| self.pipeline.stats.observe(Stage::Infer, took));
+        self.pipeline.stats.observe_all(Stage::Infer, took, batch.len());
         match computed {
             Ok(outputs) => {
                 self.pipeline.queue.took(rows, took);

@@ -5,24 +5,25 @@
 mod exposition;
 mod first_response;
 mod gpu;
+mod histogram;
 mod machine;
 mod summary;
 mod tally;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
-use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
 use prometheus_client::registry::{Registry, Unit};
 use tintype_core::ErrorKind;
 use tintype_core::triton::{LatencyMetrics, ModelConfig};
 
 pub(crate) use exposition::{Exposed, write as write_triton};
 pub(crate) use gpu::Gpus;
+use histogram::Histogram;
 pub(crate) use machine::Machine;
 pub(crate) use tally::Counters;
 pub use tally::{BatchTally, ModelStatistics, Tally};
@@ -147,8 +148,8 @@ impl Stats {
         let stage = |stage| self.stages.get_or_create_owned(&ByStage { model: name.to_owned(), stage });
         let ok = ByOutcome { model: name.to_owned(), outcome: "ok" };
         ModelStats {
-            stages: Stage::ALL.map(|s| Recorder::new(stage(s))),
-            batch_rows: Recorder::new(self.batch_rows.get_or_create_owned(&model)),
+            stages: Stage::ALL.map(stage),
+            batch_rows: self.batch_rows.get_or_create_owned(&model),
             ok: self.requests.get_or_create_owned(&ok),
             in_flight: self.in_flight.get_or_create_owned(&model),
             instances: self.instances.get_or_create_owned(&model),
@@ -175,56 +176,25 @@ pub(crate) fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// From 100 µs, about twice as much each.
+/// Of nanoseconds, told in seconds: from 100 µs, about twice as much each.
 fn latencies() -> Histogram {
-    Histogram::new([
-        1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-    ])
+    const MICROS: [u64; 17] = [
+        100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+        2_500_000, 5_000_000, 10_000_000, 30_000_000,
+    ];
+    Histogram::new(MICROS.map(|micros| 1000 * micros).to_vec(), 1e9)
 }
 
 fn batch_sizes() -> Histogram {
-    Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0])
-}
-
-/// A histogram with a count and a sum that can be read back.
-#[derive(Debug)]
-struct Recorder {
-    histogram: Histogram,
-    count: AtomicU64,
-    sum: AtomicU64,
-}
-
-impl Recorder {
-    fn new(histogram: Histogram) -> Self {
-        Self { histogram, count: AtomicU64::new(0), sum: AtomicU64::new(0) }
-    }
-
-    /// `value` goes to the histogram, `amount`, the same in whole units, to the sum.
-    fn record(&self, value: f64, amount: u64) {
-        self.histogram.observe(value);
-        self.count.fetch_add(1, Ordering::Relaxed);
-        self.sum.fetch_add(amount, Ordering::Relaxed);
-    }
-
-    fn count(&self) -> u64 {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    fn sum(&self) -> u64 {
-        self.sum.load(Ordering::Relaxed)
-    }
-
-    fn times(&self, stage: Stage) -> StageTimes {
-        StageTimes { stage, count: self.count(), sum: Duration::from_nanos(self.sum()) }
-    }
+    Histogram::new((0..=8).map(|power| 1 << power).collect(), 1.0)
 }
 
 /// One model's metrics.
 #[derive(Debug)]
 pub(crate) struct ModelStats {
     /// In nanoseconds.
-    stages: [Recorder; 6],
-    batch_rows: Recorder,
+    stages: [Histogram; 6],
+    batch_rows: Histogram,
     ok: Counter,
     outcomes: Family<ByOutcome, Counter>,
     /// The same in Triton's groups.
@@ -237,11 +207,16 @@ pub(crate) struct ModelStats {
 
 impl ModelStats {
     pub(crate) fn observe(&self, stage: Stage, time: Duration) {
-        self.stages[stage as usize].record(time.as_secs_f64(), nanos(time));
+        self.observe_all(stage, time, 1);
+    }
+
+    /// Each of so many `requests` passed `stage` in `time`.
+    pub(crate) fn observe_all(&self, stage: Stage, time: Duration, requests: usize) {
+        self.stages[stage as usize].observe(nanos(time), requests as u64);
     }
 
     pub(crate) fn batch(&self, rows: usize) {
-        self.batch_rows.record(rows as f64, rows as u64);
+        self.batch_rows.observe(rows as u64, 1);
         self.counters.executed();
     }
 
@@ -267,7 +242,11 @@ impl ModelStats {
             queued: queued as u64,
             batches: self.batch_rows.count(),
             rows: self.batch_rows.sum(),
-            stages: Stage::ALL.map(|stage| self.stages[stage as usize].times(stage)),
+            stages: Stage::ALL.map(|stage| {
+                let histogram = &self.stages[stage as usize];
+                let sum = Duration::from_nanos(histogram.sum());
+                StageTimes { stage, count: histogram.count(), sum }
+            }),
         }
     }
 
@@ -277,7 +256,7 @@ impl ModelStats {
     }
 }
 
-/// A model's numbers at one moment, since it was loaded.
+/// A model's numbers at one moment, since the process began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     /// Requests answered.

@@ -2,30 +2,26 @@
 //! Only where the operator asks for histograms.
 
 use std::fmt::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tintype_core::triton::ModelConfig;
 use tintype_core::triton::proto::model_metrics::metric_control::MetricOptions;
 
-use super::head;
+use super::histogram::Histogram;
+use super::{head, nanos};
 
 const NAME: &str = "nv_inference_first_response_histogram_ms";
 const HELP: &str = "Duration from request to first response in milliseconds";
 
+/// In a millisecond.
+const NANOS: f64 = 1e6;
+
 /// Triton's upper bounds, in milliseconds.
 const BOUNDS: [f64; 4] = [100.0, 500.0, 2000.0, 5000.0];
 
-/// The times of one model version's successful requests.
+/// The times of one model version's successful requests: in nanoseconds, told in milliseconds.
 #[derive(Debug)]
-pub(crate) struct FirstResponse {
-    /// Upper bounds in milliseconds, ascending.
-    bounds: Vec<f64>,
-    /// Times up to each bound and above the one before; the last are above all.
-    counts: Vec<AtomicU64>,
-    /// Microseconds in sum.
-    sum: AtomicU64,
-}
+pub(crate) struct FirstResponse(Histogram);
 
 impl FirstResponse {
     /// With the bounds that `config` gives in `model_metrics`, or Triton's.
@@ -38,20 +34,16 @@ impl FirstResponse {
             let MetricOptions::HistogramOptions(options) = control.metric_options.as_ref()?;
             Some(options.buckets.clone())
         });
-        let mut bounds = buckets.next_back().unwrap_or_else(|| BOUNDS.to_vec());
-        bounds.retain(|bound| bound.is_finite());
-        bounds.sort_by(f64::total_cmp);
+        let bounds = buckets.next_back().unwrap_or_else(|| BOUNDS.to_vec());
+        let finite = bounds.into_iter().filter(|bound| bound.is_finite());
+        let mut bounds: Vec<u64> = finite.map(|ms| (ms * NANOS) as u64).collect();
+        bounds.sort_unstable();
         bounds.dedup();
-        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self { bounds, counts, sum: AtomicU64::new(0) }
+        Self(Histogram::new(bounds, NANOS))
     }
 
     pub(crate) fn observe(&self, time: Duration) {
-        let ms = time.as_secs_f64() * 1e3;
-        let place = self.bounds.partition_point(|&bound| bound < ms);
-        self.counts[place].fetch_add(1, Ordering::Relaxed);
-        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.sum.fetch_add(micros, Ordering::Relaxed);
+        self.0.observe(nanos(time), 1);
     }
 }
 
@@ -63,12 +55,12 @@ pub(crate) fn write(models: &[(&str, &FirstResponse)], out: &mut String) -> std:
     head(out, NAME, HELP, "histogram")?;
     for (labels, model) in models {
         let mut count = 0;
-        let bounds = model.bounds.iter().map(f64::to_string).chain(["+Inf".to_owned()]);
-        for (bound, in_place) in bounds.zip(&model.counts) {
-            count += in_place.load(Ordering::Relaxed);
+        for (bound, in_place) in model.0.buckets() {
+            count += in_place;
+            let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
             writeln!(out, "{NAME}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
         }
-        let sum = model.sum.load(Ordering::Relaxed) as f64 / 1e3;
+        let sum = model.0.told_sum();
         write!(out, "{NAME}_sum{{{labels}}} {sum}\n{NAME}_count{{{labels}}} {count}\n")?;
     }
     Ok(())
@@ -111,6 +103,7 @@ mod tests {
              {{ family: 'another' }} histogram_options {{ buckets: [7] }} }} }}"
         );
         let histogram = FirstResponse::new(&tintype_core::triton::parse(&text).unwrap());
-        assert_eq!(histogram.bounds, [1.0, 5.0]);
+        let bounds: Vec<f64> = histogram.0.buckets().map(|(bound, _)| bound).collect();
+        assert_eq!(bounds, [1.0, 5.0, f64::INFINITY]);
     }
 }
