@@ -178,15 +178,14 @@ pub(crate) fn nanos(time: Duration) -> u64 {
 
 /// Of nanoseconds, told in seconds: from 100 µs, about twice as much each.
 fn latencies() -> Histogram {
-    const MICROS: [u64; 17] = [
-        100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
-        2_500_000, 5_000_000, 10_000_000, 30_000_000,
+    let bounds = [
+        1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
     ];
-    Histogram::new(MICROS.map(|micros| 1000 * micros).to_vec(), 1e9)
+    Histogram::new(bounds.to_vec(), 1e9)
 }
 
 fn batch_sizes() -> Histogram {
-    Histogram::new((0..=8).map(|power| 1 << power).collect(), 1.0)
+    Histogram::new(vec![1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0], 1.0)
 }
 
 /// One model's metrics.

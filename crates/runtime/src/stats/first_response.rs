@@ -34,10 +34,9 @@ impl FirstResponse {
             let MetricOptions::HistogramOptions(options) = control.metric_options.as_ref()?;
             Some(options.buckets.clone())
         });
-        let bounds = buckets.next_back().unwrap_or_else(|| BOUNDS.to_vec());
-        let finite = bounds.into_iter().filter(|bound| bound.is_finite());
-        let mut bounds: Vec<u64> = finite.map(|ms| (ms * NANOS) as u64).collect();
-        bounds.sort_unstable();
+        let mut bounds = buckets.next_back().unwrap_or_else(|| BOUNDS.to_vec());
+        bounds.retain(|bound| bound.is_finite());
+        bounds.sort_by(f64::total_cmp);
         bounds.dedup();
         Self(Histogram::new(bounds, NANOS))
     }

@@ -14,7 +14,9 @@ pub(super) struct Histogram(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    /// Upper bounds, ascending.
+    /// Upper bounds as they are told, ascending.
+    told: Vec<f64>,
+    /// The same in the numbers that are observed.
     bounds: Vec<u64>,
     /// Values up to each bound and above the one before; the last are above all.
     counts: Vec<AtomicU64>,
@@ -24,10 +26,11 @@ struct Inner {
 }
 
 impl Histogram {
-    /// With upper `bounds`, ascending; told in a unit of which one is `scale`.
-    pub(super) fn new(bounds: Vec<u64>, scale: f64) -> Self {
-        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Self(Arc::new(Inner { bounds, counts, sum: AtomicU64::new(0), scale }))
+    /// With upper bounds, ascending, in the unit in which they are told; one of it is `scale` of the numbers that are observed.
+    pub(super) fn new(told: Vec<f64>, scale: f64) -> Self {
+        let bounds = told.iter().map(|bound| (bound * scale).round() as u64).collect();
+        let counts = (0..=told.len()).map(|_| AtomicU64::new(0)).collect();
+        Self(Arc::new(Inner { told, bounds, counts, sum: AtomicU64::new(0), scale }))
     }
 
     /// `value` was seen `times` times.
@@ -55,8 +58,8 @@ impl Histogram {
 
     /// Upper bounds as they are told, the last without end, each with how many values lie between it and the one before.
     pub(super) fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
-        let Inner { bounds, counts, scale, .. } = &*self.0;
-        let bounds = bounds.iter().map(move |&bound| bound as f64 / scale).chain([f64::INFINITY]);
+        let Inner { told, counts, .. } = &*self.0;
+        let bounds = told.iter().copied().chain([f64::INFINITY]);
         bounds.zip(counts.iter().map(|count| count.load(Ordering::Relaxed)))
     }
 }
@@ -85,12 +88,20 @@ mod tests {
 
     #[test]
     fn values_are_counted_up_to_their_bounds() {
-        let histogram = Histogram::new(vec![10, 100], 10.0);
+        let histogram = Histogram::new(vec![1.0, 10.0], 10.0);
         for (value, times) in [(0, 1), (10, 2), (11, 1), (1000, 3)] {
             histogram.clone().observe(value, times);
         }
         assert_eq!((histogram.count(), histogram.sum()), (7, 3031));
         assert_eq!(histogram.buckets().collect::<Vec<_>>(), [(1.0, 3), (10.0, 1), (f64::INFINITY, 3)]);
         assert_eq!(histogram.told_sum(), 303.1);
+    }
+
+    #[test]
+    fn bounds_are_told_as_they_were_given() {
+        // In binary, 1.001 times a million is a little less than 1,001,000.
+        let histogram = Histogram::new(vec![1.001], 1e6);
+        histogram.observe(1_001_000, 1);
+        assert_eq!(histogram.buckets().collect::<Vec<_>>(), [(1.001, 1), (f64::INFINITY, 0)]);
     }
 }
